@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Hooks of the syslet code in fork, exec, exit, signal, ptrace and the
+ * scheduler. Without CONFIG_SYSLET they compile to nothing.
+ */
+#ifndef _LINUX_SYSLET_H
+#define _LINUX_SYSLET_H
+
+#include <linux/list.h>
+#include <linux/sched/signal.h>
+#include <uapi/linux/syslet.h>
+
+/* What may be done with a call, by its number; see kernel/syslet_class.c. */
+enum syslet_class {
+	SYSLET_UNKNOWN,		/* not in the table: as SYSLET_BOUND */
+	SYSLET_REFUSE,		/* cannot be made through indirect() at all */
+	SYSLET_SYNC,		/* does not wait for long: runs synchronously */
+	SYSLET_BOUND,		/* may wait, but cannot leave its task */
+	SYSLET_ASYNC,		/* may go async */
+	/* depends on arguments: async or bound */
+	SYSLET_BY_SIGMASK3,	/* bound if args[3] gives a signal mask */
+	SYSLET_BY_SIGMASK4,	/* the same with args[4] */
+	SYSLET_BY_SIGMASK5,	/* the same with args[5] */
+	SYSLET_BY_FUTEX_OP,	/* PI operations are bound */
+	SYSLET_BY_WAIT2,	/* args[2]: __WNOTHREAD is bound */
+	SYSLET_BY_WAIT3,	/* args[3]: __WNOTHREAD is bound */
+	SYSLET_BY_CLOCK,	/* CPU clocks are bound */
+};
+
+#ifdef CONFIG_SYSLET
+
+void __syslet_block(struct task_struct *tsk);
+void __syslet_release(struct task_struct *tsk);
+void __syslet_exit(struct task_struct *tsk);
+void __syslet_exec(struct task_struct *tsk);
+void __syslet_group_exit(struct task_struct *tsk);
+bool __syslet_is_helper(struct task_struct *tsk);
+struct task_struct *__syslet_user_side(struct task_struct *tsk);
+int syslet_refuse_block(void);
+
+/*
+ * Called by sched_submit_work() with the PF_* flags that it has read, when
+ * @tsk is about to sleep and its plugged I/O has been submitted.
+ */
+static inline void syslet_block(struct task_struct *tsk, unsigned int flags)
+{
+	if (unlikely(flags & PF_SYSLET_ARMED))
+		__syslet_block(tsk);
+}
+
+/* Called for a new task: it is nobody's spare yet. */
+static inline void syslet_fork(struct task_struct *tsk)
+{
+	tsk->syslet = NULL;
+	tsk->flags &= ~PF_SYSLET_ARMED;
+}
+
+/* Called at the start of do_exit(). */
+static inline void syslet_exit(struct task_struct *tsk)
+{
+	if (unlikely(tsk->syslet))
+		__syslet_exit(tsk);
+}
+
+/* Called by release_task() with tasklist_lock held, before the TID is gone. */
+static inline void syslet_release(struct task_struct *tsk)
+{
+	if (unlikely(tsk->syslet))
+		__syslet_release(tsk);
+}
+
+/* Called past the point of no return of execve(), before de_thread(). */
+static inline void syslet_exec(struct task_struct *tsk)
+{
+	if (unlikely(tsk->syslet))
+		__syslet_exec(tsk);
+}
+
+/*
+ * Called under siglock when the last thread that the program knows of exits:
+ * what still works for the program in the kernel must go with it.
+ */
+static inline void syslet_group_exit(struct task_struct *tsk)
+{
+	if (unlikely(!list_is_singular(&tsk->signal->thread_head)))
+		__syslet_group_exit(tsk);
+}
+
+/*
+ * Is @tsk a spare or a runner, a task that the program does not know as one of
+ * its threads? Stable under siglock.
+ */
+static inline bool syslet_is_helper(struct task_struct *tsk)
+{
+	return unlikely(READ_ONCE(tsk->syslet)) && __syslet_is_helper(tsk);
+}
+
+/*
+ * The task that has the user side of the thread for which @tsk works; @tsk
+ * itself if that is not a helper. Called under siglock.
+ */
+static inline struct task_struct *syslet_user_side(struct task_struct *tsk)
+{
+	return likely(!tsk->syslet) ? tsk : __syslet_user_side(tsk);
+}
+
+#else /* !CONFIG_SYSLET */
+
+static inline void syslet_block(struct task_struct *tsk, unsigned int flags) { }
+static inline void syslet_fork(struct task_struct *tsk) { }
+static inline void syslet_exit(struct task_struct *tsk) { }
+static inline void syslet_release(struct task_struct *tsk) { }
+static inline void syslet_exec(struct task_struct *tsk) { }
+static inline void syslet_group_exit(struct task_struct *tsk) { }
+
+static inline bool syslet_is_helper(struct task_struct *tsk)
+{
+	return false;
+}
+
+static inline struct task_struct *syslet_user_side(struct task_struct *tsk)
+{
+	return tsk;
+}
+
+static inline int syslet_refuse_block(void)
+{
+	return 0;
+}
+
+#endif /* CONFIG_SYSLET */
+
+/*
+ * Does @tsk appear as the main thread of its process although it is not the
+ * group leader? It has joined the leader's struct pid then, and the leader is
+ * a helper.
+ */
+static inline bool syslet_shares_tgid(struct task_struct *tsk)
+{
+	return IS_ENABLED(CONFIG_SYSLET) && tsk->pid == tsk->tgid &&
+	       tsk->group_leader != tsk;
+}
+
+/*
+ * The task that stands for a process in the process tree: for the result of a
+ * look-up by PID that wants the group leader.
+ */
+static inline struct task_struct *syslet_leader(struct task_struct *tsk)
+{
+	return tsk && syslet_shares_tgid(tsk) ? tsk->group_leader : tsk;
+}
+
+#endif /* _LINUX_SYSLET_H */

@@ -1,0 +1,638 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Syslets: a system call that blocks goes on without its caller.
+ *
+ * READ this before attempting to hack on syslets!
+ *
+ * A thread, as the program knows it, is a user side (registers, FPU, thread
+ * pointer, TID, signal mask, credentials ...) that some task carries. Most of
+ * the time that is one task for life. A thread that makes syslets has a
+ * context (struct syslet_ctx) and several tasks:
+ *
+ *   submitter  carries the user side and makes the call; "carrier" where it
+ *              matters that this is a role that moves
+ *   spare      waits in the kernel, parked, with no user side of its own
+ *   runner     the task that blocked in a call and stays with it until it is
+ *              finished; the user side was handed off to a spare meanwhile
+ *
+ * The life of a call that blocks:
+ *
+ *   task P (submitter, then runner)      task C (spare, then carrier)
+ *   --------------------------------     ---------------------------------
+ *   syslet_call()
+ *     arm: may it go async? has the      syslet_park()
+ *     ring room? is C fresh?               set_current_state()
+ *     PF_SYSLET_ARMED, dispatch             [A]
+ *   schedule()                             ctx->offer? no: schedule()
+ *     sched_submit_work()
+ *       syslet_block()                     ...
+ *         save FPU and segments
+ *         ctx->offer = P                   woken
+ *         [A] wake up C                    syslet_adopt()
+ *   ... sleeps, wakes, works on ...          cmpxchg(&ctx->offer, P, NULL) [B]
+ *                                            TID, signals   (siglock)
+ *   the handler returned                     all the rest
+ *     cmpxchg(&ctx->offer, P, NULL) [B]      complete(&call->adopted) [C]
+ *     failed: C was first                  returns to user space with
+ *   syslet_finish()                        -ESYSLETPENDING
+ *     wait for call->adopted [C]
+ *     restart the call if it was
+ *     interrupted, post the result
+ *     syslet_park()
+ *
+ * [A] The offer is stored before the wake-up, and the spare sets its state
+ *     before it looks at the offer: one of them sees the other. The barriers
+ *     are those of set_current_state() and try_to_wake_up().
+ * [B] The slot decides. If P exchanges its offer first, then the call was over
+ *     before anyone took the user side: the handoff is cancelled and the
+ *     result returned as usual. So a call that slept is not always pending.
+ *     If C is first it cannot fail any more: nothing in an adoption allocates,
+ *     faults or waits for P. Adoptions that must not take place (P is traced,
+ *     or got waiters on a PI futex) are refused before anything was moved;
+ *     P then keeps its user side to the end of the call.
+ * [C] P does not touch its user side after the hook before it has seen
+ *     adopted, and C does not touch P after completing it.
+ *
+ * The hook may run with any sleeping lock held and in a page fault: it does
+ * not allocate, fault or sleep. What it needs was prepared when arming: this
+ * is where clones are made, before the path that is about to block. There is
+ * no spare without a fresh look: syslet_prepare_spare() compares what a clone
+ * took over (namespaces, files, scheduling ...) and replaces what is stale.
+ *
+ * Whose TID is it?  The TID belongs to the user side. Ordinary threads
+ * exchange TIDs with the spare. The group leader does not give its TID away,
+ * as the process is known by it in the process tree: the carrier joins the
+ * leader's struct pid in front of it, so that look-ups find the carrier, and
+ * everything that asks the leader for the PID of the process is still right.
+ * See syslet_tid.c. As a rule: the TID and the task of a thread are stable
+ * under siglock.
+ *
+ * What is not moved makes the call be refused with -EAGAIN before anything
+ * ran, or run synchronously if the caller allows (SYSLET_SYNC_OK).
+ * See syslet_is_movable().
+ *
+ * Locks:
+ *
+ *   siglock		task_struct.syslet, syslet_ctx.carrier, syslet_ctx.tid,
+ *			TIDs within the thread group
+ *     task->pi_lock	TID against attach_to_pi_owner() while adopting
+ *   ctx->lock		lists and counts of a context
+ *   kring->lock	posting to and waiting for one ring; user memory is
+ *			accessed with page faults disabled, faulted in outside
+ *     bucket->lock	the hash table of rings, reference counts reaching 0
+ *
+ * tasklist_lock is taken outside siglock, and only to move children.
+ */
+#include <linux/eventfd.h>
+#include <linux/freezer.h>
+#include <linux/personality.h>
+#include <linux/preempt.h>
+#include <linux/resume_user_mode.h>
+#include <linux/rseq.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/sched/user.h>
+#include <linux/syscalls.h>
+#include <linux/user_namespace.h>
+
+#include <asm/syslet.h>
+
+#include "syslet.h"
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/syslet.h>
+
+/* --- arm ------------------------------------------------------------- */
+
+/**
+ * syslet_call_put - drop what the call of a task still holds
+ * @st: the task
+ *
+ * Context: The task itself, or nobody else uses it any more.
+ */
+void syslet_call_put(struct syslet_task *st)
+{
+	struct syslet_call *call = &st->call;
+	struct syslet_ctx *ctx = st->ctx;
+
+	if (!list_empty(&call->node)) {
+		spin_lock(&ctx->lock);
+		list_del_init(&call->node);
+		spin_unlock(&ctx->lock);
+	}
+	if (call->eventfd) {
+		eventfd_ctx_put(call->eventfd);
+		call->eventfd = NULL;
+	}
+	if (call->ring) {
+		syslet_ring_put(call->ring);
+		call->ring = NULL;
+	}
+}
+
+/*
+ * Check that a call may go async now, and note all that its completion will
+ * need, so that finishing it cannot fail. -EAGAIN if it may not; nothing has
+ * run then.
+ */
+static int syslet_prepare_call(struct syslet_task *st,
+			       const struct indirect_registers *regs,
+			       const struct syslet_args *args)
+{
+	struct syslet_ctx *ctx = st->ctx;
+	struct syslet_call *call = &st->call;
+	struct syslet_kring *ring;
+	int err;
+
+	ring = syslet_ring_get(ctx->ring, args->completion_ring_ptr);
+	if (IS_ERR(ring))
+		return PTR_ERR(ring);
+	ctx->ring = ring;
+
+	err = syslet_ring_has_room(ring);
+	if (err)
+		return err;
+	if (!syslet_is_movable(st->task))
+		return -EAGAIN;
+	err = syslet_prepare_spare(ctx);
+	if (err)
+		return err;
+
+	if (unlikely(args->flags & SYSLET_EVENTFD)) {
+		struct eventfd_ctx *eventfd = eventfd_ctx_fdget(args->eventfd);
+
+		if (IS_ERR(eventfd))
+			return PTR_ERR(eventfd);
+		call->eventfd = eventfd;
+	}
+	call->regs = *regs;
+	call->args = *args;
+	call->refused = false;
+	call->offered = false;
+	call->evict = false;
+	reinit_completion(&call->adopted);
+	return 0;
+}
+
+/* --- block: the scheduler hook --------------------------------------- */
+
+/* Offer the user side of the current task to the chosen spare. */
+static void syslet_offer(struct syslet_task *st)
+{
+	struct syslet_ctx *ctx = st->ctx;
+	struct syslet_task *spare;
+
+	/*
+	 * Stay on this CPU until schedule() switches: a preemption in between
+	 * would only put the spare off. RCU keeps the spare's task around.
+	 */
+	preempt_disable();
+	arch_syslet_save(st->task);
+	spare = READ_ONCE(ctx->next);
+	if (likely(spare)) {
+		st->call.offered = true;
+		/* [A] pairs with set_current_state() in syslet_park() */
+		smp_store_release(&ctx->offer, st);
+		wake_up_process(spare->task);
+	}
+	preempt_enable_no_resched();
+}
+
+/**
+ * __syslet_block - an armed task is about to sleep
+ * @tsk: the current task
+ *
+ * Context: schedule(), before the run queue is locked. Any sleeping lock may
+ * be held. Must not allocate, fault, sleep or change the state of the task.
+ */
+void __syslet_block(struct task_struct *tsk)
+{
+	unsigned int state = READ_ONCE(tsk->__state);
+
+	/* Not a sleep that ends the call's use of the CPU. */
+	if (!(state & TASK_NORMAL) || (state & (TASK_FROZEN | TASK_RTLOCK_WAIT)))
+		return;
+	if (signal_pending_state(state, tsk) || test_restore_sigmask())
+		return;
+
+	tsk->flags &= ~PF_SYSLET_ARMED;
+	trace_syslet_block(&tsk->syslet->call, state);
+	syslet_offer(tsk->syslet);
+}
+
+/**
+ * syslet_refuse_block - the current call must not leave its task
+ *
+ * For handlers that find out late that their call depends on the task, and
+ * have done nothing yet that cannot be repeated.
+ *
+ * Context: Process context.
+ * Return: -EAGAIN if the call is armed and has to fail with it; 0 if it may go
+ * on, synchronously.
+ */
+int syslet_refuse_block(void)
+{
+	if (!(current->flags & PF_SYSLET_ARMED))
+		return 0;
+	if (!(current->syslet->call.args.flags & SYSLET_SYNC_OK))
+		return -EAGAIN;
+	current->flags &= ~PF_SYSLET_ARMED;
+	return 0;
+}
+
+/* --- hand off: the spare adopts the user side ------------------------ */
+
+/*
+ * Signals for the thread follow its user side; those that are for the whole
+ * process are found by the recalculation.
+ */
+static void syslet_move_signals(struct task_struct *from)
+{
+	struct task_struct *to = current;
+	sigset_t kill, moved;
+
+	lockdep_assert_held(&to->sighand->siglock);
+
+	siginitset(&kill, sigmask(SIGKILL));
+	sigandnsets(&moved, &from->pending.signal, &kill);
+	sigorsets(&to->pending.signal, &to->pending.signal, &moved);
+	sigandsets(&from->pending.signal, &from->pending.signal, &kill);
+	list_splice_tail_init(&from->pending.list, &to->pending.list);
+
+	to->blocked = from->blocked;
+	siginitsetinv(&from->blocked, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	recalc_sigpending();
+
+	to->sas_ss_sp = from->sas_ss_sp;
+	to->sas_ss_size = from->sas_ss_size;
+	to->sas_ss_flags = from->sas_ss_flags;
+	sas_ss_reset(from);
+
+	to->pdeath_signal = from->pdeath_signal;
+	from->pdeath_signal = 0;
+}
+
+/* wait(__WNOTHREAD) and PR_SET_PDEATHSIG go by the parent's task. */
+static void syslet_move_children(struct task_struct *from)
+{
+	struct task_struct *to = current, *child, *t;
+
+	if (list_empty(&from->children))
+		return;
+
+	write_lock_irq(&tasklist_lock);
+	list_for_each_entry(child, &from->children, sibling) {
+		for_each_thread(child, t) {
+			if (rcu_access_pointer(t->parent) == from)
+				RCU_INIT_POINTER(t->parent, to);
+			RCU_INIT_POINTER(t->real_parent, to);
+		}
+	}
+	list_splice_tail_init(&from->children, &to->children);
+	write_unlock_irq(&tasklist_lock);
+}
+
+/*
+ * Take the credentials by reference. Neither commit_creds(), which acts as if
+ * they were changed, nor ->cred of the other task, which may be overridden in
+ * the call that it is in.
+ */
+static void syslet_move_creds(struct task_struct *from)
+{
+	const struct cred *old = current->real_cred;
+	const struct cred *new = rcu_dereference_protected(from->real_cred, 1);
+
+	if (old == new)
+		return;
+
+	get_cred(new);
+	get_cred(new);
+	if (old->ucounts != new->ucounts) {
+		inc_rlimit_ucounts(new->ucounts, UCOUNT_RLIMIT_NPROC, 1);
+		dec_rlimit_ucounts(old->ucounts, UCOUNT_RLIMIT_NPROC, 1);
+	}
+	rcu_assign_pointer(current->real_cred, new);
+	rcu_assign_pointer(current->cred, new);
+	put_cred(old);
+	put_cred(old);
+}
+
+static void syslet_move_attributes(struct task_struct *from)
+{
+	struct task_struct *to = current;
+	char comm[TASK_COMM_LEN];
+
+	if (strncmp(to->comm, from->comm, sizeof(to->comm))) {
+		__get_task_comm(comm, sizeof(comm), from);
+		set_task_comm(to, comm);
+	}
+	swap(to->start_time, from->start_time);
+	swap(to->start_boottime, from->start_boottime);
+	to->personality = from->personality;
+	to->timer_slack_ns = from->timer_slack_ns;
+	to->default_timer_slack_ns = from->default_timer_slack_ns;
+	/* no_new_privs and speculation controls only ever tighten */
+	WRITE_ONCE(to->atomic_flags, READ_ONCE(from->atomic_flags));
+#ifdef CONFIG_AUDIT
+	to->loginuid = from->loginuid;
+	to->sessionid = from->sessionid;
+#endif
+}
+
+/* What user space has told the kernel about the thread's own memory. */
+static void syslet_move_user_pointers(struct task_struct *from)
+{
+	struct task_struct *to = current;
+
+	to->clear_child_tid = from->clear_child_tid;
+	from->clear_child_tid = NULL;
+#ifdef CONFIG_FUTEX
+	to->robust_list = from->robust_list;
+	from->robust_list = NULL;
+#ifdef CONFIG_COMPAT
+	to->compat_robust_list = from->compat_robust_list;
+	from->compat_robust_list = NULL;
+#endif
+#endif
+#ifdef CONFIG_RSEQ
+	to->rseq_len = from->rseq_len;
+	to->rseq_sig = from->rseq_sig;
+	preempt_disable();
+	to->rseq = from->rseq;
+	WRITE_ONCE(from->rseq, NULL);
+	/* The registered CPU number is that of the other task. */
+	rseq_migrate(to);
+	preempt_enable();
+#endif
+}
+
+/* The step that decides, and what signals and look-ups by TID depend on. */
+static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
+{
+	struct task_struct *to = current;
+
+	guard(spinlock_irq)(&to->sighand->siglock);
+	scoped_guard(raw_spinlock, &from->pi_lock) {
+		if (from->ptrace || !list_empty(&from->pi_state_list))
+			return false;
+		WRITE_ONCE(ctx->carrier, to);
+		syslet_pass_tid(ctx, from, to);
+	}
+	syslet_move_signals(from);
+	return true;
+}
+
+/**
+ * syslet_adopt - become the carrier of the thread
+ * @st: the current task, a spare that was chosen for it
+ * @ret: what the system call returns to user space
+ *
+ * Context: Process context, of the spare.
+ * Return: true if there was an offer and it was taken.
+ */
+bool syslet_adopt(struct syslet_task *st, long *ret)
+{
+	struct syslet_ctx *ctx = st->ctx;
+	/* [B] pairs with syslet_withdraw() */
+	struct syslet_task *other = xchg(&ctx->offer, NULL);
+	struct syslet_call *call;
+	struct task_struct *from;
+
+	if (!other)
+		return false;
+
+	/* From here on the other task waits for us. */
+	from = other->task;
+	call = &other->call;
+	if (!syslet_take_over(ctx, from)) {
+		call->refused = true;
+		complete_all(&call->adopted);
+		return false;
+	}
+
+	syslet_unpark(st);
+	if (!call->evict) {
+		call->ring = ctx->ring;
+		syslet_ring_reserve(call->ring);
+		spin_lock(&ctx->lock);
+		list_add_tail(&call->node, &ctx->running);
+		spin_unlock(&ctx->lock);
+	}
+	syslet_move_children(from);
+	syslet_move_creds(from);
+	syslet_move_attributes(from);
+	syslet_move_user_pointers(from);
+	arch_syslet_adopt(from);
+	*ret = call->evict ? arch_syslet_repeat() : -ESYSLETPENDING;
+
+	trace_syslet_handoff(call, from);
+	/* [C] pairs with wait_for_completion() in syslet_withdraw() */
+	complete_all(&call->adopted);
+	return true;
+}
+
+/* --- finish: the runner ----------------------------------------------- */
+
+/**
+ * syslet_withdraw - the call is over: take back the offer of the user side
+ * @st: the current task
+ *
+ * Context: Process context; may wait for an adoption under way.
+ * Return: true if the user side is still here; false if it was handed off.
+ */
+bool syslet_withdraw(struct syslet_task *st)
+{
+	if (likely(!st->call.offered))
+		return true;
+	st->call.offered = false;
+
+	/* [B] pairs with syslet_adopt() */
+	if (cmpxchg(&st->ctx->offer, st, NULL) == st)
+		return true;
+	/* [C] pairs with syslet_adopt() */
+	wait_for_completion(&st->call.adopted);
+	return st->call.refused;
+}
+
+static bool syslet_is_restart(long ret)
+{
+	switch (ret) {
+	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
+	case -ERESTARTNOHAND:
+	case -ERESTART_RESTARTBLOCK:
+		return true;
+	}
+	return false;
+}
+
+/*
+ * A runner has no signals but SIGKILL and SIGSTOP, so a call that was
+ * interrupted is to be repeated after the stop or the task work that caused
+ * it, unless its thread is gone.
+ */
+static long syslet_restart(struct syslet_task *st, long ret)
+{
+	struct ksignal ksig;
+
+	while (syslet_is_restart(ret)) {
+		if (fatal_signal_pending(current))
+			do_exit(0);
+		if (READ_ONCE(st->ctx->dead))
+			return -ECANCELED;
+		if (test_thread_flag(TIF_NOTIFY_SIGNAL) || task_work_pending(current)) {
+			clear_notify_signal();
+			task_work_run();
+		}
+		if (task_sigpending(current))
+			get_signal(&ksig);
+		if (ret == -ERESTART_RESTARTBLOCK)
+			ret = current->restart_block.fn(&current->restart_block);
+		else
+			ret = indirect_dispatch(&st->call.regs);
+	}
+	return ret;
+}
+
+/*
+ * 2007 semantics: the task becomes a thread of its own, in user space. It is
+ * not the group leader, see syslet_call().
+ */
+static long syslet_to_frame(struct syslet_task *st)
+{
+	struct syslet_frame frame = st->call.args.frame;
+
+	syslet_leave(st);
+	arch_syslet_set_frame(&frame);
+	return 0;
+}
+
+static long syslet_finish(struct syslet_task *st, long ret)
+{
+	struct syslet_call *call = &st->call;
+
+	/* Our signal mask was changed by another task. */
+	spin_lock_irq(&current->sighand->siglock);
+	recalc_sigpending();
+	spin_unlock_irq(&current->sighand->siglock);
+
+	ret = syslet_restart(st, ret);
+	/* What the call left for its return to user space is part of it. */
+	if (task_work_pending(current) || test_thread_flag(TIF_NOTIFY_RESUME))
+		resume_user_mode_work(NULL);
+
+	trace_syslet_finish(call, ret);
+	syslet_ring_post(call->ring, ret, call->args.caller_data);
+	if (call->eventfd)
+		eventfd_signal(call->eventfd);
+	syslet_call_put(st);
+
+	if (call->args.frame.ip)
+		return syslet_to_frame(st);
+	return syslet_park(st);
+}
+
+/* --- the call --------------------------------------------------------- */
+
+static long syslet_restart_call(struct restart_block *rb);
+
+/*
+ * Run an armed call: dispatch it, or continue it after an interruption that
+ * came before anyone took over.
+ */
+static long syslet_run(struct syslet_task *st, long (*restart)(struct restart_block *rb))
+{
+	struct syslet_call *call = &st->call;
+	struct task_struct *tsk = st->task;
+	long ret;
+
+	trace_syslet_arm(call);
+	tsk->flags |= PF_SYSLET_ARMED;
+	if (unlikely(restart))
+		ret = restart(&tsk->restart_block);
+	else
+		ret = indirect_dispatch(&call->regs);
+	tsk->flags &= ~PF_SYSLET_ARMED;
+
+	if (unlikely(!syslet_withdraw(st)))
+		return syslet_finish(st, ret);
+
+	if (unlikely(ret == -ERESTART_RESTARTBLOCK)) {
+		call->restart = tsk->restart_block.fn;
+		tsk->restart_block.fn = syslet_restart_call;
+	}
+	if (unlikely(call->eventfd))
+		syslet_call_put(st);
+	return ret;
+}
+
+/*
+ * restart_syscall(2) for a call that was armed: it still may go async. If that
+ * is not possible any more the call is continued synchronously, as part of it
+ * has been done.
+ */
+static long syslet_restart_call(struct restart_block *rb)
+{
+	struct syslet_task *st = current->syslet;
+	long (*restart)(struct restart_block *rb) = st->call.restart;
+	struct indirect_registers regs = st->call.regs;
+	struct syslet_args args = st->call.args;
+
+	rb->fn = restart;
+	if (syslet_prepare_call(st, &regs, &args))
+		return restart(rb);
+	return syslet_run(st, restart);
+}
+
+/*
+ * The group leader does not give its TID away, so it cannot become a thread
+ * of its own when its call is done (struct syslet_frame). Let a spare adopt
+ * the user side first, and make the same system call again.
+ */
+static long syslet_evict_leader(struct syslet_task *st)
+{
+	int err;
+
+	st->call.evict = true;
+	syslet_offer(st);
+	if (!st->call.offered)
+		return -EAGAIN;
+	/* A spare that is stopped or dying will not come. */
+	err = wait_for_completion_interruptible(&st->call.adopted);
+	if (syslet_withdraw(st))
+		return err ? -ERESTARTNOINTR : -EAGAIN;
+	return syslet_park(st);
+}
+
+/**
+ * syslet_call - make a call that may go async
+ * @regs: the call, of a class that may go async
+ * @args: how; checked, with a ring
+ *
+ * Context: Process context, in sys_indirect(), with nothing held. When this
+ * returns the current task may be another one than the one that called: then
+ * the user registers have been replaced as well.
+ * Return: the result of the call; -ESYSLETPENDING; -EAGAIN when it cannot go
+ * async, and has not run; -EFAULT, -EINVAL, -EBADF for a bad ring or eventfd.
+ */
+long syslet_call(const struct indirect_registers *regs,
+		 const struct syslet_args *args)
+{
+	struct syslet_task *st = syslet_enter();
+	int err;
+
+	if (IS_ERR(st))
+		return PTR_ERR(st);
+
+	err = syslet_prepare_call(st, regs, args);
+	if (err == -EAGAIN) {
+		trace_syslet_refuse(regs, args);
+		if (args->flags & SYSLET_SYNC_OK)
+			return indirect_dispatch(regs);
+	}
+	if (err)
+		return err;
+	if (unlikely(args->frame.ip && thread_group_leader(current)))
+		return syslet_evict_leader(st);
+	return syslet_run(st, NULL);
+}

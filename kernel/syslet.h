@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Internal to the syslet code. The story is at the head of syslet.c.
+ */
+#ifndef _KERNEL_SYSLET_H
+#define _KERNEL_SYSLET_H
+
+#include <linux/completion.h>
+#include <linux/indirect.h>
+#include <linux/list.h>
+#include <linux/refcount.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/syslet.h>
+#include <linux/workqueue.h>
+
+struct eventfd_ctx;
+struct syslet_kring;
+
+/**
+ * struct syslet_call - a call that is armed, or being finished by a runner
+ * @regs: number and arguments, copied once
+ * @args: how it is to be made asynchronous, copied once
+ * @ring: where its completion goes; a reference, once it was handed off
+ * @eventfd: signalled after the post, or NULL; a reference
+ * @node: in syslet_ctx.running while a runner has it; under syslet_ctx.lock
+ * @adopted: done when the spare has taken all that it takes
+ * @offered: the user side is on offer, or was until someone took it; cleared
+ *	     by the submitter when it knows
+ * @refused: written before @adopted is done: the spare did not take over
+ * @evict: no call yet: the group leader wants another task to make it
+ * @restart: what continues an interrupted call (-ERESTART_RESTARTBLOCK)
+ *
+ * Written by the task that makes the call, but for what is said above.
+ */
+struct syslet_call {
+	struct indirect_registers	regs;
+	struct syslet_args		args;
+	struct syslet_kring		*ring;
+	struct eventfd_ctx		*eventfd;
+	struct list_head		node;
+	struct completion		adopted;
+	bool				offered;
+	bool				refused;
+	bool				evict;
+	long				(*restart)(struct restart_block *rb);
+};
+
+/**
+ * struct syslet_task - a task that takes part in one thread's syslets
+ * @ctx: the thread's context; a reference
+ * @task: the task; this object lives from its entry to its release
+ * @node: in syslet_ctx.parked while it is a spare; under syslet_ctx.lock
+ * @retire: set under syslet_ctx.lock: the spare shall exit
+ * @call: what it is doing for the user
+ * @rcu: freed by RCU, as the hook looks at @task without a lock
+ *
+ * Pointed to by task_struct.syslet, which is set and cleared under siglock.
+ */
+struct syslet_task {
+	struct syslet_ctx	*ctx;
+	struct task_struct	*task;
+	struct list_head	node;
+	bool			retire;
+	struct syslet_call	call;
+	struct rcu_head		rcu;
+};
+
+/**
+ * struct syslet_ctx - a thread as the program knows it, whoever carries it
+ * @refs: one for each syslet_task, one for queued @reap
+ * @carrier: the task that has the user side; under siglock, read by others
+ *	     with READ_ONCE(). NULL when the thread has exited.
+ * @tid: the struct pid that a carrier left when it joined the group leader's;
+ *	 under siglock. Held for the carrier, without a task meanwhile.
+ * @offer: the handoff slot. Set by the hook; whoever exchanges it for NULL
+ *	   owns the user side: the spare to adopt it, or the submitter to keep
+ *	   it. See syslet.c.
+ * @next: the spare that an offer is for; chosen by the carrier when it arms,
+ *	  cleared by that spare when it leaves the parked state
+ * @lock: protects what follows; never taken inside siglock or in interrupts
+ * @parked: spares, the latest first
+ * @running: calls that runners have
+ * @nr_parked: length of @parked
+ * @nr_tasks: all tasks of this context
+ * @low_parked: the least @nr_parked since the last @reap: what was not needed
+ * @reap_queued: @reap is pending
+ * @dead: the thread has exited or has called execve(): no one parks any more
+ * @reap: retires spares that nobody needed for a while
+ * @ring: the ring last used, looked up once; a reference. Carrier only.
+ * @rcu: freed by RCU, for syslet_is_helper()
+ */
+struct syslet_ctx {
+	refcount_t		refs;
+	struct task_struct	*carrier;
+	struct pid		*tid;
+	struct syslet_task	*offer;
+	struct syslet_task	*next;
+
+	spinlock_t		lock;
+	struct list_head	parked;
+	struct list_head	running;
+	unsigned int		nr_parked;
+	unsigned int		nr_tasks;
+	unsigned int		low_parked;
+	bool			reap_queued;
+	bool			dead;
+
+	struct delayed_work	reap;
+	struct syslet_kring	*ring;
+	struct rcu_head		rcu;
+};
+
+/* indirect.c: make the call. */
+long indirect_dispatch(const struct indirect_registers *regs);
+
+/* syslet_class.c: which calls may be asynchronous. */
+enum syslet_class syslet_classify(const struct indirect_registers *regs);
+
+/* syslet.c: arm, hand off, finish. */
+long syslet_call(const struct indirect_registers *regs,
+		 const struct syslet_args *args);
+bool syslet_withdraw(struct syslet_task *st);
+bool syslet_adopt(struct syslet_task *st, long *ret);
+void syslet_call_put(struct syslet_task *st);
+
+/* syslet_spare.c: contexts and spares. */
+struct syslet_task *syslet_enter(void);
+int syslet_prepare_spare(struct syslet_ctx *ctx);
+void syslet_unpark(struct syslet_task *st);
+long syslet_park(struct syslet_task *st);
+void syslet_leave(struct syslet_task *st);
+bool syslet_is_movable(struct task_struct *tsk);
+
+/* syslet_tid.c: who appears under which TID. */
+void syslet_pass_tid(struct syslet_ctx *ctx, struct task_struct *from,
+		     struct task_struct *to);
+void syslet_return_tid(struct syslet_ctx *ctx, struct task_struct *tsk);
+
+/* syslet_ring.c: post, wait. */
+struct syslet_kring *syslet_ring_get(struct syslet_kring *cached, u64 addr);
+void syslet_ring_put(struct syslet_kring *kring);
+int syslet_ring_has_room(struct syslet_kring *kring);
+void syslet_ring_reserve(struct syslet_kring *kring);
+void syslet_ring_post(struct syslet_kring *kring, u64 status, u64 caller_data);
+
+#endif /* _KERNEL_SYSLET_H */

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which calls may be asynchronous. The tables by number are the
+ * architecture's, one for each ABI; here is what depends on arguments.
+ */
+#include <uapi/linux/futex.h>
+#include <linux/time.h>
+#include <uapi/linux/wait.h>
+
+#include <asm/syslet.h>
+
+#include "syslet.h"
+
+/* PI futexes know their owner's task, and waiters boost it. */
+static bool syslet_futex_is_pi(u32 op)
+{
+	switch (op & FUTEX_CMD_MASK) {
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+	case FUTEX_TRYLOCK_PI:
+	case FUTEX_UNLOCK_PI:
+	case FUTEX_WAIT_REQUEUE_PI:
+	case FUTEX_CMP_REQUEUE_PI:
+		return true;
+	}
+	return false;
+}
+
+static bool syslet_is_bound(enum syslet_class class, const u64 *args)
+{
+	switch (class) {
+	case SYSLET_BY_SIGMASK3:
+		return args[3];
+	case SYSLET_BY_SIGMASK4:
+		return args[4];
+	case SYSLET_BY_SIGMASK5:
+		return args[5];
+	case SYSLET_BY_FUTEX_OP:
+		return syslet_futex_is_pi(args[1]);
+	case SYSLET_BY_WAIT2:
+		return args[2] & __WNOTHREAD;
+	case SYSLET_BY_WAIT3:
+		return args[3] & __WNOTHREAD;
+	case SYSLET_BY_CLOCK:
+		/* negative numbers are CPU clocks and clocks of devices */
+		return (s32)args[0] < 0 || (s32)args[0] == CLOCK_PROCESS_CPUTIME_ID ||
+		       (s32)args[0] == CLOCK_THREAD_CPUTIME_ID;
+	default:
+		return true;
+	}
+}
+
+/**
+ * syslet_classify - what may be done with a call
+ * @regs: the call; its number is valid in the caller's ABI
+ *
+ * Context: Any.
+ * Return: SYSLET_REFUSE, SYSLET_SYNC, SYSLET_BOUND or SYSLET_ASYNC
+ */
+enum syslet_class syslet_classify(const struct indirect_registers *regs)
+{
+	enum syslet_class class = arch_syslet_class(regs->nr);
+
+	switch (class) {
+	case SYSLET_REFUSE:
+	case SYSLET_SYNC:
+	case SYSLET_ASYNC:
+		return class;
+	default:
+		return syslet_is_bound(class, regs->args) ? SYSLET_BOUND : SYSLET_ASYNC;
+	}
+}

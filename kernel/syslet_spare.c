@@ -1,0 +1,647 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Contexts, and the spares in them: created before a call that may block,
+ * parked, chosen, retired.
+ */
+#include <linux/cgroup.h>
+#include <linux/freezer.h>
+#include <linux/iocontext.h>
+#include <linux/mempolicy.h>
+#include <linux/posix-timers.h>
+#include <linux/perf_event.h>
+#include <linux/sched/deadline.h>
+#include <linux/sched/rt.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/task_work.h>
+
+#include <asm/syslet.h>
+
+#include "syslet.h"
+
+#include <trace/events/syslet.h>
+
+/* Tasks of one thread, beside the limits that all threads are under. */
+#define SYSLET_MAX_TASKS	16384
+/* Spares that nobody needed for this long retire, but for one. */
+#define SYSLET_IDLE		(2 * HZ)
+
+/* --- contexts --------------------------------------------------------- */
+
+static void syslet_ctx_put(struct syslet_ctx *ctx)
+{
+	if (!refcount_dec_and_test(&ctx->refs))
+		return;
+	if (ctx->ring)
+		syslet_ring_put(ctx->ring);
+	kfree_rcu(ctx, rcu);
+}
+
+static struct syslet_task *syslet_task_alloc(struct syslet_ctx *ctx)
+{
+	struct syslet_task *st = kzalloc(sizeof(*st), GFP_KERNEL_ACCOUNT);
+
+	if (!st)
+		return NULL;
+	INIT_LIST_HEAD(&st->node);
+	INIT_LIST_HEAD(&st->call.node);
+	init_completion(&st->call.adopted);
+	st->ctx = ctx;
+	refcount_inc(&ctx->refs);
+	return st;
+}
+
+static void syslet_task_free(struct syslet_task *st)
+{
+	syslet_ctx_put(st->ctx);
+	kfree_rcu(st, rcu);
+}
+
+/*
+ * Every SYSLET_IDLE: retire as many spares as were parked all the time, the
+ * ones that were parked first. One is always left.
+ */
+static void syslet_reap(struct work_struct *work)
+{
+	struct syslet_ctx *ctx = container_of(to_delayed_work(work),
+					      struct syslet_ctx, reap);
+	struct syslet_task *st, *tmp;
+	unsigned int idle;
+	bool again;
+
+	spin_lock(&ctx->lock);
+	idle = ctx->low_parked;
+	list_for_each_entry_safe_reverse(st, tmp, &ctx->parked, node) {
+		if (idle <= 1 || ctx->dead)
+			break;
+		/* The leader lives as long as its process. */
+		if (st == ctx->next || thread_group_leader(st->task))
+			continue;
+		list_del_init(&st->node);
+		ctx->nr_parked--;
+		st->retire = true;
+		wake_up_process(st->task);
+		idle--;
+	}
+	ctx->low_parked = ctx->nr_parked;
+	again = ctx->nr_parked > 1 && !ctx->dead;
+	ctx->reap_queued = again;
+	if (again)
+		schedule_delayed_work(&ctx->reap, SYSLET_IDLE);
+	spin_unlock(&ctx->lock);
+	/* Otherwise the queued work has our reference. */
+	if (!again)
+		syslet_ctx_put(ctx);
+}
+
+static struct syslet_ctx *syslet_ctx_alloc(void)
+{
+	struct syslet_ctx *ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
+
+	if (!ctx)
+		return NULL;
+	refcount_set(&ctx->refs, 1);
+	spin_lock_init(&ctx->lock);
+	INIT_LIST_HEAD(&ctx->parked);
+	INIT_LIST_HEAD(&ctx->running);
+	INIT_DELAYED_WORK(&ctx->reap, syslet_reap);
+	ctx->nr_tasks = 1;
+	return ctx;
+}
+
+/**
+ * syslet_enter - the current thread makes a syslet
+ *
+ * Context: Process context; may sleep.
+ * Return: the current task's part in it, made if this is the first one, or an
+ * ERR_PTR(-EAGAIN).
+ */
+struct syslet_task *syslet_enter(void)
+{
+	struct syslet_task *st = current->syslet;
+	struct syslet_ctx *ctx;
+
+	if (likely(st))
+		return st;
+
+	ctx = syslet_ctx_alloc();
+	if (!ctx)
+		return ERR_PTR(-EAGAIN);
+	st = syslet_task_alloc(ctx);
+	syslet_ctx_put(ctx);
+	if (!st)
+		return ERR_PTR(-EAGAIN);
+	st->task = current;
+	ctx->carrier = current;
+
+	spin_lock_irq(&current->sighand->siglock);
+	WRITE_ONCE(current->syslet, st);
+	spin_unlock_irq(&current->sighand->siglock);
+	return st;
+}
+
+/* --- what can be moved ------------------------------------------------ */
+
+/**
+ * syslet_is_movable - can the user side of the current task be handed off?
+ * @tsk: the current task
+ *
+ * State that belongs to a thread and that the handoff does not move.
+ *
+ * Context: Process context.
+ * Return: true if there is none.
+ */
+bool syslet_is_movable(struct task_struct *tsk)
+{
+	/* Tracer and tracee know each other's task. */
+	if (tsk->ptrace || !list_empty(&tsk->ptraced))
+		return false;
+	/* A parent in vfork() waits for this task. */
+	if (tsk->vfork_done)
+		return false;
+	/* Cannot be cloned, or the clone differs. */
+	if (dl_task(tsk) || tsk->sched_reset_on_fork)
+		return false;
+#ifdef CONFIG_FUTEX
+	/* Waiters on PI futexes boost this task. */
+	if (!list_empty(&tsk->pi_state_list))
+		return false;
+#endif
+#ifdef CONFIG_IO_URING
+	if (tsk->io_uring)
+		return false;
+#endif
+#ifdef CONFIG_UPROBES
+	if (tsk->utask)
+		return false;
+#endif
+#ifdef CONFIG_PERF_EVENTS
+	if (tsk->perf_event_ctxp)
+		return false;
+#endif
+#ifdef CONFIG_POSIX_TIMERS
+	if (!RB_EMPTY_ROOT(&tsk->posix_cputimers.bases[CPUCLOCK_PROF].tqhead.rb_root.rb_root) ||
+	    !RB_EMPTY_ROOT(&tsk->posix_cputimers.bases[CPUCLOCK_VIRT].tqhead.rb_root.rb_root) ||
+	    !RB_EMPTY_ROOT(&tsk->posix_cputimers.bases[CPUCLOCK_SCHED].tqhead.rb_root.rb_root))
+		return false;
+#endif
+	return arch_syslet_is_movable(tsk);
+}
+
+static unsigned int syslet_ioprio(struct task_struct *tsk)
+{
+#ifdef CONFIG_BLOCK
+	if (tsk->io_context)
+		return tsk->io_context->ioprio;
+#endif
+	return 0;
+}
+
+static bool syslet_same_policy(struct task_struct *a, struct task_struct *b)
+{
+#ifdef CONFIG_NUMA
+	return mpol_equal(a->mempolicy, b->mempolicy);
+#else
+	return true;
+#endif
+}
+
+static bool syslet_same_cgroups(struct task_struct *a, struct task_struct *b)
+{
+#ifdef CONFIG_CGROUPS
+	return rcu_access_pointer(a->cgroups) == rcu_access_pointer(b->cgroups);
+#else
+	return true;
+#endif
+}
+
+static bool syslet_same_clamp(struct task_struct *a, struct task_struct *b)
+{
+#ifdef CONFIG_UCLAMP_TASK
+	return !memcmp(a->uclamp_req, b->uclamp_req, sizeof(a->uclamp_req));
+#else
+	return true;
+#endif
+}
+
+static bool syslet_same_cookie(struct task_struct *a, struct task_struct *b)
+{
+#ifdef CONFIG_SCHED_CORE
+	return a->core_cookie == b->core_cookie;
+#else
+	return true;
+#endif
+}
+
+static bool syslet_same_seccomp(struct task_struct *a, struct task_struct *b)
+{
+#ifdef CONFIG_SECCOMP_FILTER
+	return a->seccomp.filter == b->seccomp.filter;
+#else
+	return true;
+#endif
+}
+
+/*
+ * Is what the spare took over when it was cloned, or kept from its last call,
+ * still what the thread has? Adoption moves the rest.
+ */
+static bool syslet_is_fresh(struct task_struct *spare)
+{
+	struct task_struct *tsk = current;
+
+	return spare->fs == tsk->fs &&
+	       spare->files == tsk->files &&
+	       spare->nsproxy == tsk->nsproxy &&
+	       spare->policy == tsk->policy &&
+	       spare->static_prio == tsk->static_prio &&
+	       spare->rt_priority == tsk->rt_priority &&
+	       cpumask_equal(&spare->cpus_mask, &tsk->cpus_mask) &&
+	       !spare->user_cpus_ptr == !tsk->user_cpus_ptr &&
+	       syslet_same_cgroups(spare, tsk) &&
+	       syslet_same_policy(spare, tsk) &&
+	       syslet_same_clamp(spare, tsk) &&
+	       syslet_same_cookie(spare, tsk) &&
+	       syslet_same_seccomp(spare, tsk) &&
+	       syslet_ioprio(spare) == syslet_ioprio(tsk);
+}
+
+/* --- making and choosing ----------------------------------------------- */
+
+static int syslet_spare_main(void *arg)
+{
+	/*
+	 * PF_USER_WORKER is for threads that never have a user side. It made
+	 * copy_process() block all signals; stops and deaths of the group, and
+	 * the FPU, are to be handled as in any thread.
+	 */
+	current->flags &= ~PF_USER_WORKER;
+	return syslet_park(arg);
+}
+
+static struct syslet_task *syslet_clone_spare(struct syslet_ctx *ctx)
+{
+	struct kernel_clone_args args = {
+		.flags		= CLONE_VM | CLONE_FS | CLONE_FILES |
+				  CLONE_SIGHAND | CLONE_THREAD |
+				  CLONE_SYSVSEM | CLONE_IO | CLONE_UNTRACED,
+		.fn		= syslet_spare_main,
+		.user_worker	= 1,
+	};
+	struct syslet_task *st;
+	struct task_struct *tsk;
+	bool fresh;
+
+	if (data_race(ctx->nr_tasks) >= SYSLET_MAX_TASKS)
+		return NULL;
+	st = syslet_task_alloc(ctx);
+	if (!st)
+		return NULL;
+	args.fn_arg = st;
+	tsk = create_syslet_spare(&args);
+	if (IS_ERR(tsk)) {
+		syslet_task_free(st);
+		return NULL;
+	}
+	st->task = tsk;
+
+	spin_lock_irq(&current->sighand->siglock);
+	WRITE_ONCE(tsk->syslet, st);
+	/* The program does not know it: see synchronize_group_exit(). */
+	current->signal->quick_threads--;
+	spin_unlock_irq(&current->sighand->siglock);
+
+	/* The cgroup of the clone, for one, is not the parent's decision. */
+	fresh = syslet_is_fresh(tsk);
+	spin_lock(&ctx->lock);
+	ctx->nr_tasks++;
+	st->retire = !fresh;
+	if (fresh) {
+		list_add(&st->node, &ctx->parked);
+		ctx->nr_parked++;
+	}
+	spin_unlock(&ctx->lock);
+
+	trace_syslet_clone(tsk);
+	wake_up_new_task(tsk);
+	return fresh ? st : NULL;
+}
+
+/* The latest parked spare that is fresh; stale ones before it retire. */
+static struct syslet_task *syslet_choose_parked(struct syslet_ctx *ctx)
+{
+	struct syslet_task *st, *tmp;
+
+	guard(spinlock)(&ctx->lock);
+	list_for_each_entry_safe(st, tmp, &ctx->parked, node) {
+		if (syslet_is_fresh(st->task))
+			return st;
+		/* The leader stays; it will be fresh again or never used. */
+		if (thread_group_leader(st->task))
+			continue;
+		list_del_init(&st->node);
+		ctx->nr_parked--;
+		st->retire = true;
+		wake_up_process(st->task);
+	}
+	return NULL;
+}
+
+/**
+ * syslet_prepare_spare - see that there is a spare to hand off to
+ * @ctx: the current thread
+ *
+ * Chooses one that is parked, or clones one: here, and not when it is needed.
+ *
+ * Context: Process context, of the carrier; may sleep.
+ * Return: 0, or -EAGAIN if there is none.
+ */
+int syslet_prepare_spare(struct syslet_ctx *ctx)
+{
+	struct syslet_task *next;
+
+	/*
+	 * Only we choose, and a chosen spare leaves only when it adopts, or
+	 * when the whole group dies: then the offer will find nobody.
+	 */
+	scoped_guard(rcu) {
+		next = READ_ONCE(ctx->next);
+		if (likely(next && syslet_is_fresh(next->task)))
+			return 0;
+	}
+	WRITE_ONCE(ctx->next, NULL);
+
+	next = syslet_choose_parked(ctx);
+	if (!next)
+		next = syslet_clone_spare(ctx);
+	if (!next)
+		return -EAGAIN;
+	WRITE_ONCE(ctx->next, next);
+	return 0;
+}
+
+/* --- parking ----------------------------------------------------------- */
+
+/**
+ * syslet_unpark - a spare has become the carrier
+ * @st: the current task
+ *
+ * Context: Process context.
+ */
+void syslet_unpark(struct syslet_task *st)
+{
+	struct syslet_ctx *ctx = st->ctx;
+
+	guard(spinlock)(&ctx->lock);
+	WRITE_ONCE(ctx->next, NULL);
+	list_del_init(&st->node);
+	ctx->nr_parked--;
+	ctx->low_parked = min(ctx->low_parked, ctx->nr_parked);
+}
+
+/* False if the task is not wanted as a spare any more. */
+static bool syslet_list_spare(struct syslet_task *st)
+{
+	struct syslet_ctx *ctx = st->ctx;
+
+	guard(spinlock)(&ctx->lock);
+	/* A clone was listed, and maybe chosen, before it ran. */
+	if (!list_empty(&st->node))
+		return true;
+	if (ctx->dead || st->retire)
+		return false;
+	list_add(&st->node, &ctx->parked);
+	ctx->nr_parked++;
+	if (ctx->nr_parked > 1 && !ctx->reap_queued) {
+		ctx->reap_queued = true;
+		ctx->low_parked = ctx->nr_parked;
+		refcount_inc(&ctx->refs);
+		schedule_delayed_work(&ctx->reap, SYSLET_IDLE);
+	}
+	return true;
+}
+
+/* As any thread: stop with the group, freeze, run task work; or die. */
+static void syslet_handle_signals(void)
+{
+	struct ksignal ksig;
+
+	/* Not through get_signal(), to stay out of a core dump. */
+	if (fatal_signal_pending(current))
+		do_exit(0);
+	if (test_thread_flag(TIF_NOTIFY_SIGNAL) || task_work_pending(current)) {
+		clear_notify_signal();
+		task_work_run();
+	}
+	get_signal(&ksig);
+}
+
+/**
+ * syslet_park - wait as a spare until there is a user side to adopt
+ * @st: the current task
+ *
+ * Does not return if the task is to retire, or is killed.
+ *
+ * Context: Process context, with nothing held.
+ * Return: what the system call returns, as the new carrier.
+ */
+long syslet_park(struct syslet_task *st)
+{
+	struct syslet_ctx *ctx = st->ctx;
+	long ret;
+
+	if (!syslet_list_spare(st))
+		do_exit(0);
+
+	for (;;) {
+		/* [A] pairs with syslet_offer() */
+		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+		if (READ_ONCE(ctx->next) == st && smp_load_acquire(&ctx->offer)) {
+			__set_current_state(TASK_RUNNING);
+			if (syslet_adopt(st, &ret))
+				return ret;
+			continue;
+		}
+		if (READ_ONCE(st->retire) || READ_ONCE(ctx->dead))
+			break;
+		if (signal_pending(current)) {
+			__set_current_state(TASK_RUNNING);
+			syslet_handle_signals();
+			continue;
+		}
+		schedule();
+	}
+	__set_current_state(TASK_RUNNING);
+	do_exit(0);
+}
+
+/* --- leaving ------------------------------------------------------------ */
+
+/* The thread is gone: parked spares exit, calls are told to come to an end. */
+static void syslet_ctx_kill(struct syslet_ctx *ctx)
+{
+	struct syslet_task *st;
+
+	spin_lock(&ctx->lock);
+	ctx->dead = true;
+	list_for_each_entry(st, &ctx->parked, node)
+		wake_up_process(st->task);
+	list_for_each_entry(st, &ctx->running, call.node)
+		set_notify_signal(st->task);
+	spin_unlock(&ctx->lock);
+
+	if (cancel_delayed_work(&ctx->reap))
+		syslet_ctx_put(ctx);
+}
+
+/**
+ * __syslet_exit - a task that takes part in syslets exits
+ * @tsk: the current task
+ *
+ * Context: do_exit(), may sleep.
+ */
+void __syslet_exit(struct task_struct *tsk)
+{
+	struct syslet_task *st = tsk->syslet;
+	struct syslet_ctx *ctx = st->ctx;
+
+	/* Dying inside a call, by an oops: let an adoption come to its end. */
+	tsk->flags &= ~PF_SYSLET_ARMED;
+	syslet_withdraw(st);
+
+	spin_lock(&ctx->lock);
+	if (!list_empty(&st->node)) {
+		list_del_init(&st->node);
+		ctx->nr_parked--;
+	}
+	if (ctx->next == st)
+		WRITE_ONCE(ctx->next, NULL);
+	ctx->nr_tasks--;
+	spin_unlock(&ctx->lock);
+
+	syslet_call_put(st);
+	if (!__syslet_is_helper(tsk))
+		syslet_ctx_kill(ctx);
+}
+
+/* Context: siglock held. */
+static struct syslet_task *syslet_detach(struct task_struct *tsk)
+{
+	struct syslet_task *st = tsk->syslet;
+	struct syslet_ctx *ctx = st->ctx;
+
+	syslet_return_tid(ctx, tsk);
+	if (ctx->carrier == tsk)
+		WRITE_ONCE(ctx->carrier, NULL);
+	WRITE_ONCE(tsk->syslet, NULL);
+	return st;
+}
+
+/**
+ * __syslet_release - the last that is seen of a task
+ * @tsk: a dead task
+ *
+ * Up to here it can be found by its TID. If it carried the main thread, then
+ * the group leader, which is dead as well or about to be, has it alone now.
+ *
+ * Context: release_task(), with tasklist_lock held for writing.
+ */
+void __syslet_release(struct task_struct *tsk)
+{
+	struct syslet_task *st;
+
+	spin_lock(&tsk->sighand->siglock);
+	st = syslet_detach(tsk);
+	spin_unlock(&tsk->sighand->siglock);
+	syslet_task_free(st);
+}
+
+/**
+ * __syslet_exec - the current thread becomes the only one of its process
+ * @tsk: the current task
+ *
+ * de_thread() kills the others and gives us the leader's TID; this expects
+ * each task to have one of its own.
+ *
+ * Context: Past the point of no return of execve(); may sleep.
+ */
+void __syslet_exec(struct task_struct *tsk)
+{
+	struct syslet_task *st;
+
+	syslet_ctx_kill(tsk->syslet->ctx);
+	spin_lock_irq(&tsk->sighand->siglock);
+	st = syslet_detach(tsk);
+	spin_unlock_irq(&tsk->sighand->siglock);
+	syslet_task_free(st);
+}
+
+/**
+ * syslet_leave - a runner becomes a thread of its own
+ * @st: the current task, which is not the group leader
+ *
+ * Context: Process context.
+ */
+void syslet_leave(struct syslet_task *st)
+{
+	struct syslet_ctx *ctx = st->ctx;
+
+	spin_lock(&ctx->lock);
+	ctx->nr_tasks--;
+	spin_unlock(&ctx->lock);
+
+	spin_lock_irq(&current->sighand->siglock);
+	current->signal->quick_threads++;
+	WRITE_ONCE(current->syslet, NULL);
+	spin_unlock_irq(&current->sighand->siglock);
+	syslet_task_free(st);
+}
+
+/**
+ * __syslet_group_exit - the last thread that the program knows of exits
+ * @tsk: the current task
+ *
+ * Context: siglock held.
+ */
+void __syslet_group_exit(struct task_struct *tsk)
+{
+	struct task_struct *t;
+
+	lockdep_assert_held(&tsk->sighand->siglock);
+
+	for_other_threads(tsk, t) {
+		if (!t->syslet || t->exit_state)
+			continue;
+		sigaddset(&t->pending.signal, SIGKILL);
+		signal_wake_up(t, 1);
+	}
+}
+
+/**
+ * __syslet_is_helper - see syslet_is_helper()
+ * @tsk: a task; it may be dying
+ *
+ * Context: Any.
+ * Return: true if it is a spare or a runner.
+ */
+bool __syslet_is_helper(struct task_struct *tsk)
+{
+	struct syslet_task *st;
+
+	guard(rcu)();
+	st = READ_ONCE(tsk->syslet);
+	return st && READ_ONCE(st->ctx->carrier) != tsk;
+}
+
+/**
+ * __syslet_user_side - see syslet_user_side()
+ * @tsk: a task that takes part in syslets
+ *
+ * Context: siglock held.
+ * Return: the carrier of its thread, or @tsk when there is none.
+ */
+struct task_struct *__syslet_user_side(struct task_struct *tsk)
+{
+	return tsk->syslet->ctx->carrier ?: tsk;
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who appears under which TID while user sides move between tasks.
+ *
+ * Ordinary threads: the two tasks exchange their TIDs.
+ *
+ * Main thread: the group leader L keeps the TID that is also the PID of the
+ * process. The carrier C joins L's struct pid as its first task, so pid_task()
+ * finds C. The struct pid that C left has no task (ESRCH) and is kept in
+ * syslet_ctx.tid until C gives the other one up:
+ *
+ *	handoff		PID's list	C1's TID	C2's TID	kept
+ *	-		L		C1		C2		-
+ *	L -> C1		C1, L		-		C2		C1's
+ *	C1 -> C2	C2, L		-		C1		C1's own
+ *
+ *	C2 -> L		L		as the second line backwards
+ *
+ * All lists that are changed here belong to threads of one group: they are
+ * under its siglock, as their other writers hold it too (copy_process(),
+ * __exit_signal()). Readers use RCU and look at the first entry only.
+ */
+#include <linux/pid.h>
+#include <linux/rculist.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+
+#include "syslet.h"
+
+/* Unlike change_pid() this leaves the old struct pid alone if it is unused. */
+static void syslet_set_tid(struct task_struct *tsk, struct pid *pid)
+{
+	hlist_del_rcu(&tsk->pid_links[PIDTYPE_PID]);
+	rcu_assign_pointer(tsk->thread_pid, pid);
+	WRITE_ONCE(tsk->pid, pid_nr(pid));
+	hlist_add_head_rcu(&tsk->pid_links[PIDTYPE_PID], &pid->tasks[PIDTYPE_PID]);
+}
+
+/**
+ * syslet_pass_tid - let a task appear under the TID of another
+ * @ctx: the thread of both
+ * @from: its carrier until now
+ * @to: its carrier from now on
+ *
+ * Context: siglock held.
+ */
+void syslet_pass_tid(struct syslet_ctx *ctx, struct task_struct *from,
+		     struct task_struct *to)
+{
+	struct task_struct *leader = from->group_leader;
+	struct pid *main_tid = task_pid(leader);
+	struct pid *left;
+
+	lockdep_assert_held(&from->sighand->siglock);
+
+	if (task_pid(from) != main_tid) {
+		exchange_tids(from, to);
+		return;
+	}
+
+	if (to == leader) {
+		/* It never gave it away. */
+		syslet_set_tid(from, ctx->tid);
+		ctx->tid = NULL;
+		return;
+	}
+
+	/* Join first: the main thread's TID finds a task at any time. */
+	left = task_pid(to);
+	syslet_set_tid(to, main_tid);
+	if (from == leader)
+		ctx->tid = left;
+	else
+		syslet_set_tid(from, left);
+}
+
+/**
+ * syslet_return_tid - a carrier gives the main thread's TID back to the leader
+ * @ctx: its thread
+ * @tsk: the carrier; any other task is left as it is
+ *
+ * Context: siglock held.
+ */
+void syslet_return_tid(struct syslet_ctx *ctx, struct task_struct *tsk)
+{
+	lockdep_assert_held(&tsk->sighand->siglock);
+
+	if (!syslet_shares_tgid(tsk))
+		return;
+	syslet_set_tid(tsk, ctx->tid);
+	ctx->tid = NULL;
+}

@@ -1,0 +1,115 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Run one command in a guest:  vm/guest.sh 'command' | vm/guest.sh --shell
+#
+# Environment:
+#   GUEST=normal|debug  which kernel
+#   LIMIT=seconds       how long the guest may take; default 600
+#   SHARE=dir           host directory that the guest sees as /mnt/share
+#   DISKS="file ..."    disk images, /dev/vda and on
+#   ICOUNT=1            one CPU whose clock counts instructions, for measuring
+#   QEMU_OPTS=          more options for QEMU
+#   APPEND=             more words on the kernel command line
+#
+# The command's output streams, its exit status comes back. A guest that dies,
+# hangs, or whose kernel log shows a bug fails with 125, and the last lines of
+# the log.
+set -euo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=vm/lib.sh
+. "$top/vm/lib.sh"
+
+guest=${GUEST:-normal}
+limit=${LIMIT:-600}
+build=$top/build
+kernel=$build/kernel-$guest/arch/x86/boot/bzImage
+work=$(mktemp -d "${TMPDIR:-/tmp}/guest.XXXXXX")
+
+# What no healthy kernel says.
+bad='BUG:|WARNING:|KASAN:|KCSAN:|UBSAN:|kernel BUG at|Oops|Kernel panic|possible (circular|recursive) locking|INFO: (task|rcu|possible)|rcu: INFO|inconsistent lock state|suspicious RCU|soft lockup|general protection fault|unreferenced object|DEBUG_LOCKS_WARN|Call Trace:'
+
+cleanup()
+{
+	[ -z "${qemu:-}" ] || kill "$qemu" 2>/dev/null || :
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+[ -r "$kernel" ] || die "no $guest kernel yet: type make kernel${GUEST:+ GUEST=$GUEST}"
+
+# The command travels in an archive of its own behind the common one.
+pack()
+{
+	mkdir -p "$work/root"
+	printf '%s\n' "$1" >"$work/root/job"
+	(cd "$work/root" && find . | cpio -o -H newc --quiet | gzip -1) >"$work/job.gz"
+	cat "$build/initramfs.gz" "$work/job.gz" >"$work/initrd"
+}
+
+cpu='max,-erms,-fsrm'
+opts=(-M q35 -nodefaults -no-reboot -display none -m "${MEMORY:-2G}"
+	-kernel "$kernel" -initrd "$work/initrd"
+	-device virtio-serial-pci)
+append="panic=-1 oops=panic null_blk.nr_devices=0 nokaslr norandmaps tsc=reliable random.trust_cpu=on"
+if [ -n "${ICOUNT:-}" ]; then
+	opts+=(-smp 1 -accel "tcg,thread=single" -icount shift=0,sleep=off -seed 42
+		-rtc "base=2026-01-01,clock=vm")
+	cpu='qemu64,+ssse3,+sse4.1,+sse4.2,-rdrand'
+else
+	opts+=(-smp 2 -accel "tcg,thread=multi")
+fi
+opts+=(-cpu "$cpu")
+for d in ${DISKS:-}; do
+	opts+=(-drive "file=$d,if=virtio,format=raw,snapshot=on,file.locking=off")
+done
+if [ -n "${SHARE:-}" ]; then
+	[ -d "$SHARE" ] || die "SHARE=$SHARE is not a directory"
+	opts+=(-virtfs "local,path=$SHARE,mount_tag=share,security_model=none,multidevs=remap")
+fi
+
+if [ "${1:-}" = --shell ]; then
+	pack 'exec /bin/sh -l'
+	exec qemu-system-x86_64 "${opts[@]}" -serial mon:stdio \
+		-append "console=ttyS0 $append quiet ${APPEND:-}" ${QEMU_OPTS:-}
+fi
+[ $# = 1 ] || die "usage: guest.sh 'command'"
+
+pack "$1"
+mkfifo "$work/log"
+: >"$work/status"
+: >"$work/console"
+# shellcheck disable=SC2086 # options and words
+timeout --foreground "$limit" qemu-system-x86_64 "${opts[@]}" \
+	-chardev "pipe,id=log,path=$work/log" -device virtserialport,chardev=log,name=log \
+	-chardev "file,id=status,path=$work/status" -device virtserialport,chardev=status,name=status \
+	-serial "file:$work/console" -append "console=ttyS0 $append ${APPEND:-}" \
+	${QEMU_OPTS:-} </dev/null 2>"$work/qemu.err" 9>&- &
+qemu=$!
+cat "$work/log" &
+cat=$!
+wait $qemu && rc=0 || rc=$?
+qemu=
+sleep 0.1 # cat ends when QEMU has closed the pipe
+kill $cat 2>/dev/null || :
+wait $cat 2>/dev/null || :
+mkdir -p "$build"
+cp "$work/console" "$build/console.log"
+
+report()
+{
+	echo "guest.sh: $1; the end of its kernel log (all of it: build/console.log):" >&2
+	tail -n 40 "$work/console" >&2
+	cat "$work/qemu.err" >&2
+	exit 125
+}
+
+[ $rc != 124 ] || report "the guest did not finish in $limit seconds (LIMIT=)"
+status=$(cat "$work/status")
+[ -n "$status" ] || report "the guest died"
+if grep -aqE "$bad" "$work/console"; then
+	grep -aE -A30 "$bad" "$work/console" | head -80 >&2
+	report "the guest's kernel reported a problem"
+fi
+exit "$status"

@@ -1,0 +1,34 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Pack build/initramfs.gz: busybox, vm/init, and everything below build/root
+# (programs under test), with the libraries that they need.
+set -euo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=vm/lib.sh
+. "$top/vm/lib.sh"
+build=$top/build
+root=$build/initramfs
+
+need_packages
+rm -rf "$root"
+mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,usr/local/bin,proc,sys,dev,tmp,root,mnt,etc,lib,lib64,run}
+cp /bin/busybox "$root/bin/"
+for a in $(/bin/busybox --list); do
+	[ -e "$root/bin/$a" ] || ln -s /bin/busybox "$root/bin/$a"
+done
+cp "$top/vm/init" "$root/init"
+echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
+printf 'nobody:x:65534:65534:nobody:/:/bin/sh\n' >>"$root/etc/passwd"
+echo 'root:x:0:' >"$root/etc/group"
+[ ! -d "$build/root" ] || cp -a "$build/root/." "$root/"
+
+# shared libraries, found as the loader would
+find "$root" -type f -perm -u+x -exec sh -c 'ldd "$1" 2>/dev/null' _ {} \; |
+	{ grep -o '/[^ ]*' || :; } | sort -u | while read -r lib; do
+	[ -e "$lib" ] || continue
+	mkdir -p "$root$(dirname "$lib")"
+	cp -L "$lib" "$root$lib"
+done
+(cd "$root" && find . | sort | cpio -o -H newc --quiet -R 0:0 | gzip -1) >"$build/initramfs.new"
+mv "$build/initramfs.new" "$build/initramfs.gz"

@@ -72,7 +72,7 @@ fi
 if [ "${1:-}" = --shell ]; then
 	pack 'exec /bin/sh -l'
 	exec qemu-system-x86_64 "${opts[@]}" -serial mon:stdio \
-		-append "console=ttyS0 $append quiet ${APPEND:-}" ${QEMU_OPTS:-}
+		-append "console=ttyS0 $append guest.shell quiet ${APPEND:-}" ${QEMU_OPTS:-}
 fi
 [ $# = 1 ] || die "usage: guest.sh 'command'"
 
@@ -80,20 +80,21 @@ pack "$1"
 mkfifo "$work/log"
 : >"$work/status"
 : >"$work/console"
-# shellcheck disable=SC2086 # options and words
-timeout --foreground "$limit" qemu-system-x86_64 "${opts[@]}" \
-	-chardev "pipe,id=log,path=$work/log" -device virtserialport,chardev=log,name=log \
-	-chardev "file,id=status,path=$work/status" -device virtserialport,chardev=status,name=status \
-	-serial "file:$work/console" -append "console=ttyS0 $append ${APPEND:-}" \
-	${QEMU_OPTS:-} </dev/null 2>"$work/qemu.err" 9>&- &
-qemu=$!
+# cat ends when nobody has the pipe open for writing any more
 cat "$work/log" &
 cat=$!
+exec 8>"$work/log"
+# shellcheck disable=SC2086 # options and words
+timeout --foreground "$limit" qemu-system-x86_64 "${opts[@]}" \
+	-chardev "file,id=log,path=$work/log" -device virtserialport,chardev=log,name=log \
+	-chardev "file,id=status,path=$work/status" -device virtserialport,chardev=status,name=status \
+	-serial "file:$work/console" -append "console=ttyS0 $append ${APPEND:-}" \
+	${QEMU_OPTS:-} </dev/null 2>"$work/qemu.err" 8>&- 9>&- &
+qemu=$!
 wait $qemu && rc=0 || rc=$?
 qemu=
-sleep 0.1 # cat ends when QEMU has closed the pipe
-kill $cat 2>/dev/null || :
-wait $cat 2>/dev/null || :
+exec 8>&-
+wait $cat
 mkdir -p "$build"
 cp "$work/console" "$build/console.log"
 

@@ -1,0 +1,22 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Build the selftests from the tree that vm/kernel.sh has laid, into build/root
+# of the guest image.
+set -euo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=vm/lib.sh
+. "$top/vm/lib.sh"
+src=$top/build/linux/tools/testing/selftests/syslet
+out=$top/build/selftests
+
+[ -d "$top/build/linux" ] || die "no kernel tree yet: type make kernel"
+mkdir -p "$out" "$top/build/root/opt/syslet-tests"
+rsync -rc --delete "$top/tools/testing/selftests/syslet/" "$src/"
+if ! make -s -j"$(nproc)" -C "$src" OUTPUT="$out" \
+		KHDR_INCLUDES="-isystem $top/include/uapi" >"$out/build.log" 2>&1; then
+	tail -40 "$out/build.log" >&2
+	die "the selftests did not build: $out/build.log"
+fi
+grep -h 'warning:' "$out/build.log" >&2 && die "warnings in the selftests" || :
+rsync -rc --delete --include='*_test' --exclude='*' "$out/" "$top/build/root/opt/syslet-tests/"

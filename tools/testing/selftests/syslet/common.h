@@ -183,7 +183,7 @@ static inline long blocker_begin(struct blocker *b, struct syslet_ring *ring, ui
 /* End it and reap it; its status. */
 static inline long blocker_end(struct blocker *b, struct syslet_ring *ring)
 {
-	struct syslet_completion comp;
+	struct syslet_completion comp = {};
 
 	if (write(b->fd[1], "x", 1) != 1)
 		return -errno;

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * Every system call of the i386 ABI, and whether it may be asynchronous: see enum
  * syslet_class in kernel/syslet.h. A call that is not listed is treated as

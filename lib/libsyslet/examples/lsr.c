@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * lsr: walk a directory tree as "find" or "ls -lR" without sorting do: read
+ * every directory, lstat() every entry, sum the sizes.
+ *
+ *	lsr [-b plain|pool|io_uring|syslet] [-j N] [-l LABEL] DIRECTORY
+ *
+ * Prints one JSON object: backend, cache (LABEL), ns, entries, bytes, blocked
+ * (calls that went on without us; for the pool and io_uring: calls handed to
+ * others). All backends find the same entries and the same sum.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <inttypes.h>
+#include <liburing.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "syslet.h"
+
+struct linux_dirent64 {
+	uint64_t	d_ino;
+	int64_t		d_off;
+	unsigned short	d_reclen;
+	unsigned char	d_type;
+	char		d_name[];
+};
+
+#define DIR_FLAGS	(O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define DENTS_SIZE	32768
+
+struct sum {
+	uint64_t	entries;
+	uint64_t	bytes;
+	uint64_t	blocked;
+};
+
+static void die(const char *what, const char *name, long err)
+{
+	fprintf(stderr, "lsr: %s %s: %s\n", what, name, strerror((int)-err));
+	exit(1);
+}
+
+static void *alloc(size_t len)
+{
+	void *p = malloc(len);
+
+	if (!p)
+		die("malloc", "", -ENOMEM);
+	return p;
+}
+
+static bool is_dot(const char *name)
+{
+	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+
+/* Directories that are still to be read, a stack. */
+struct dir {
+	struct dir	*next;
+	char		path[];
+};
+
+static struct dir *dir_new(const char *parent, const char *name)
+{
+	size_t len = strlen(parent);
+	struct dir *dir = alloc(sizeof(*dir) + len + strlen(name) + 2);
+
+	memcpy(dir->path, parent, len);
+	if (len && *name)
+		dir->path[len++] = '/';
+	strcpy(dir->path + len, name);
+	dir->next = NULL;
+	return dir;
+}
+
+static void dir_push(struct dir **stack, struct dir *dir)
+{
+	dir->next = *stack;
+	*stack = dir;
+}
+
+static struct dir *dir_pop(struct dir **stack)
+{
+	struct dir *dir = *stack;
+
+	if (dir)
+		*stack = dir->next;
+	return dir;
+}
+
+/* --- plain: one call after the other --------------------------------------- */
+
+static void plain_dir(const char *path, char *buf, struct sum *sum,
+		      void (*found)(void *arg, struct dir *dir), void *arg)
+{
+	int fd = open(path, DIR_FLAGS);
+	struct stat st;
+	long n, off;
+
+	if (fd < 0)
+		die("open", path, -errno);
+	while ((n = syscall(SYS_getdents64, fd, buf, DENTS_SIZE)) > 0) {
+		for (off = 0; off < n;) {
+			struct linux_dirent64 *d = (void *)(buf + off);
+
+			off += d->d_reclen;
+			if (is_dot(d->d_name))
+				continue;
+			if (fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW))
+				die("lstat", d->d_name, -errno);
+			sum->entries++;
+			sum->bytes += st.st_size;
+			if (S_ISDIR(st.st_mode))
+				found(arg, dir_new(path, d->d_name));
+		}
+	}
+	if (n < 0)
+		die("getdents64", path, -errno);
+	close(fd);
+}
+
+static void plain_found(void *arg, struct dir *dir)
+{
+	dir_push(arg, dir);
+}
+
+static void walk_plain(const char *root, struct sum *sum)
+{
+	struct dir *todo = dir_new(root, ""), *dir;
+	char *buf = alloc(DENTS_SIZE);
+
+	while ((dir = dir_pop(&todo))) {
+		plain_dir(dir->path, buf, sum, plain_found, &todo);
+		free(dir);
+	}
+	free(buf);
+}
+
+/* --- pool: threads take directories, and do plain calls --------------------- */
+
+struct pool {
+	pthread_mutex_t	lock;
+	pthread_cond_t	more;
+	struct dir	*todo;
+	unsigned int	busy;
+	unsigned int	waiting;
+	struct sum	sum;
+};
+
+static void pool_found(void *arg, struct dir *dir)
+{
+	struct pool *pool = arg;
+
+	pthread_mutex_lock(&pool->lock);
+	dir_push(&pool->todo, dir);
+	if (pool->waiting)
+		pthread_cond_signal(&pool->more);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+static void *pool_main(void *arg)
+{
+	struct pool *pool = arg;
+	char *buf = alloc(DENTS_SIZE);
+	struct dir *dir;
+
+	pthread_mutex_lock(&pool->lock);
+	for (;;) {
+		struct sum sum = {};
+
+		while (!pool->todo && pool->busy) {
+			pool->waiting++;
+			pthread_cond_wait(&pool->more, &pool->lock);
+			pool->waiting--;
+		}
+		dir = dir_pop(&pool->todo);
+		if (!dir)
+			break;
+		pool->busy++;
+		pthread_mutex_unlock(&pool->lock);
+
+		plain_dir(dir->path, buf, &sum, pool_found, pool);
+		free(dir);
+
+		pthread_mutex_lock(&pool->lock);
+		pool->busy--;
+		pool->sum.entries += sum.entries;
+		pool->sum.bytes += sum.bytes;
+		pool->sum.blocked++;
+	}
+	pthread_cond_broadcast(&pool->more);
+	pthread_mutex_unlock(&pool->lock);
+	free(buf);
+	return NULL;
+}
+
+static void walk_pool(const char *root, unsigned int threads, struct sum *sum)
+{
+	struct pool pool = {
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.more = PTHREAD_COND_INITIALIZER,
+		.todo = dir_new(root, ""),
+	};
+	pthread_t *t = alloc(threads * sizeof(*t));
+	unsigned int i;
+
+	for (i = 0; i < threads; i++) {
+		int err = pthread_create(&t[i], NULL, pool_main, &pool);
+
+		if (err)
+			die("pthread_create", "", -err);
+	}
+	for (i = 0; i < threads; i++)
+		pthread_join(t[i], NULL);
+	*sum = pool.sum;
+	free(t);
+}
+
+/* --- io_uring: lstat()s overlap; there is no getdents ----------------------- */
+
+struct uring_op {
+	struct uring_op	*next;
+	struct statx	stx;
+	char		name[256];
+};
+
+struct uring_walk {
+	struct io_uring	ring;
+	struct uring_op	*free;
+	unsigned int	pending;
+	struct dir	*todo;
+	struct sum	*sum;
+};
+
+static void uring_reap(struct uring_walk *w, const char *path, unsigned int leave)
+{
+	struct io_uring_cqe *cqe;
+	struct uring_op *op;
+	int ret;
+
+	while (w->pending > leave) {
+		ret = io_uring_submit_and_wait(&w->ring, 1);
+		if (ret < 0 && ret != -EINTR)
+			die("io_uring_submit_and_wait", "", ret);
+		while (!io_uring_peek_cqe(&w->ring, &cqe)) {
+			op = io_uring_cqe_get_data(cqe);
+			if (cqe->res < 0)
+				die("statx", op->name, cqe->res);
+			io_uring_cqe_seen(&w->ring, cqe);
+			w->sum->entries++;
+			w->sum->bytes += op->stx.stx_size;
+			if (S_ISDIR(op->stx.stx_mode))
+				dir_push(&w->todo, dir_new(path, op->name));
+			op->next = w->free;
+			w->free = op;
+			w->pending--;
+		}
+	}
+}
+
+static void uring_dir(struct uring_walk *w, const char *path, char *buf)
+{
+	int fd = open(path, DIR_FLAGS);
+	struct io_uring_sqe *sqe;
+	struct uring_op *op;
+	long n, off;
+
+	if (fd < 0)
+		die("open", path, -errno);
+	while ((n = syscall(SYS_getdents64, fd, buf, DENTS_SIZE)) > 0) {
+		for (off = 0; off < n;) {
+			struct linux_dirent64 *d = (void *)(buf + off);
+
+			off += d->d_reclen;
+			if (is_dot(d->d_name))
+				continue;
+			while (!w->free)
+				uring_reap(w, path, w->pending - 1);
+			op = w->free;
+			w->free = op->next;
+			strcpy(op->name, d->d_name);
+			sqe = io_uring_get_sqe(&w->ring);
+			io_uring_prep_statx(sqe, fd, op->name, AT_SYMLINK_NOFOLLOW,
+					    STATX_BASIC_STATS, &op->stx);
+			io_uring_sqe_set_data(sqe, op);
+			w->pending++;
+			w->sum->blocked++;
+		}
+	}
+	if (n < 0)
+		die("getdents64", path, -errno);
+	uring_reap(w, path, 0);
+	close(fd);
+}
+
+static void walk_uring(const char *root, unsigned int depth, struct sum *sum)
+{
+	struct uring_op *ops = calloc(depth, sizeof(*ops));
+	struct uring_walk w = { .todo = dir_new(root, ""), .sum = sum };
+	unsigned int workers[2] = { depth, depth };
+	char *buf = alloc(DENTS_SIZE);
+	struct dir *dir;
+	unsigned int i;
+	int ret;
+
+	ret = io_uring_queue_init(depth, &w.ring, 0);
+	if (!ops || ret)
+		die("io_uring_queue_init", "", ret ? ret : -ENOMEM);
+	/* 4 for each CPU would be the default */
+	io_uring_register_iowq_max_workers(&w.ring, workers);
+	for (i = 0; i < depth; i++) {
+		ops[i].next = w.free;
+		w.free = &ops[i];
+	}
+	while ((dir = dir_pop(&w.todo))) {
+		uring_dir(&w, dir->path, buf);
+		free(dir);
+	}
+	io_uring_queue_exit(&w.ring);
+	free(ops);
+	free(buf);
+}
+
+/* --- syslet: every call goes on without us if it blocks --------------------- */
+
+/*
+ * A directory that is being read: open, getdents64 until it says 0, close.
+ * Entries keep it until their lstat() is done, as they are relative to it.
+ */
+struct sdir {
+	struct sop {
+		enum { OP_OPEN, OP_DENTS, OP_LSTAT, OP_CLOSE } type;
+		struct sdir *sdir;
+	}		op;
+	struct dir	*dir;
+	struct sdir	*next;
+	int		fd;
+	unsigned int	refs;
+	char		buf[DENTS_SIZE];
+};
+
+struct sentry {
+	struct sop	op;
+	struct sentry	*next;
+	struct stat	st;
+	char		name[256];
+};
+
+struct syslet_walk {
+	struct syslet_queue q;
+	struct sentry	*entries;
+	struct sdir	*sdirs;
+	struct dir	*todo;
+	struct sum	*sum;
+};
+
+static void sdir_step(struct syslet_walk *w, struct sdir *sdir, long ret);
+
+static void sentry_done(struct syslet_walk *w, struct sentry *e, const char *name, long ret)
+{
+	if (ret < 0)
+		die("lstat", name, ret);
+	w->sum->entries++;
+	w->sum->bytes += e->st.st_size;
+	if (S_ISDIR(e->st.st_mode))
+		dir_push(&w->todo, dir_new(e->op.sdir->dir->path, name));
+}
+
+static void sdir_put(struct syslet_walk *w, struct sdir *sdir)
+{
+	long ret;
+
+	if (--sdir->refs)
+		return;
+	sdir->op.type = OP_CLOSE;
+	ret = syslet_close(&w->q, SYSLET_PTR(&sdir->op), sdir->fd);
+	if (ret != -ESYSLETPENDING)
+		sdir_step(w, sdir, ret);
+}
+
+/* Take a completion and do what comes after it. */
+static void syslet_reap(struct syslet_walk *w)
+{
+	struct syslet_completion c;
+	struct sentry *e;
+	struct sop *op;
+	int ret;
+
+	ret = syslet_wait(&w->q, &c, NULL);
+	if (ret == -EINTR)
+		return;
+	if (ret)
+		die("syslet_wait", "", ret);
+	op = (void *)(uintptr_t)c.caller_data;
+	if (op->type != OP_LSTAT) {
+		sdir_step(w, op->sdir, syslet_status(&c));
+		return;
+	}
+	e = (struct sentry *)op;
+	sentry_done(w, e, e->name, syslet_status(&c));
+	e->next = w->entries;
+	w->entries = e;
+	sdir_put(w, op->sdir);
+}
+
+static struct sentry *sentry_get(struct syslet_walk *w)
+{
+	struct sentry *e = w->entries;
+
+	if (!e)
+		return alloc(sizeof(*e));
+	w->entries = e->next;
+	return e;
+}
+
+static void sdir_entries(struct syslet_walk *w, struct sdir *sdir, long n)
+{
+	struct sentry *e = sentry_get(w);
+	long off, ret;
+
+	for (off = 0; off < n;) {
+		struct linux_dirent64 *d = (void *)(sdir->buf + off);
+
+		off += d->d_reclen;
+		if (is_dot(d->d_name))
+			continue;
+		e->op.type = OP_LSTAT;
+		e->op.sdir = sdir;
+		/* A pending call uses its name after we have gone on. */
+		strcpy(e->name, d->d_name);
+		while (w->q.pending >= w->q.entries / 2)
+			syslet_reap(w);
+		ret = syslet_fstatat(&w->q, SYSLET_PTR(&e->op), sdir->fd, e->name,
+				     &e->st, AT_SYMLINK_NOFOLLOW);
+		if (ret == -ESYSLETPENDING) {
+			sdir->refs++;
+			e = sentry_get(w);
+		} else {
+			sentry_done(w, e, e->name, ret);
+		}
+	}
+	e->next = w->entries;
+	w->entries = e;
+}
+
+/* The last call for a directory gave @ret: make the next ones. */
+static void sdir_step(struct syslet_walk *w, struct sdir *sdir, long ret)
+{
+	for (;;) {
+		if (ret < 0)
+			die("directory", sdir->dir->path, ret);
+		switch (sdir->op.type) {
+		case OP_OPEN:
+			sdir->fd = (int)ret;
+			sdir->op.type = OP_DENTS;
+			break;
+		case OP_DENTS:
+			if (!ret) {
+				sdir_put(w, sdir);
+				return;
+			}
+			sdir_entries(w, sdir, ret);
+			break;
+		default:
+			free(sdir->dir);
+			sdir->next = w->sdirs;
+			w->sdirs = sdir;
+			return;
+		}
+		ret = syslet_getdents64(&w->q, SYSLET_PTR(&sdir->op), sdir->fd,
+					sdir->buf, sizeof(sdir->buf));
+		if (ret == -ESYSLETPENDING)
+			return;
+	}
+}
+
+static void sdir_start(struct syslet_walk *w, struct dir *dir)
+{
+	struct sdir *sdir = w->sdirs;
+	long ret;
+
+	if (sdir)
+		w->sdirs = sdir->next;
+	else
+		sdir = alloc(sizeof(*sdir));
+	sdir->op.type = OP_OPEN;
+	sdir->op.sdir = sdir;
+	sdir->dir = dir;
+	sdir->refs = 1;
+	ret = syslet_openat(&w->q, SYSLET_PTR(&sdir->op), AT_FDCWD, dir->path, DIR_FLAGS, 0);
+	if (ret != -ESYSLETPENDING)
+		sdir_step(w, sdir, ret);
+}
+
+static void walk_syslet(const char *root, unsigned int depth, struct sum *sum)
+{
+	struct syslet_walk w = { .todo = dir_new(root, ""), .sum = sum };
+	struct sentry *e;
+	struct sdir *sdir;
+	struct dir *dir;
+	int ret;
+
+	ret = syslet_queue_init(&w.q, 2 * depth, 0);
+	if (ret)
+		die("syslet_queue_init", "", ret);
+	while (w.todo || w.q.pending) {
+		dir = w.q.pending < depth ? dir_pop(&w.todo) : NULL;
+		if (dir)
+			sdir_start(&w, dir);
+		else
+			syslet_reap(&w);
+	}
+	sum->blocked = w.q.blocked;
+	syslet_queue_exit(&w.q);
+	while ((e = w.entries)) {
+		w.entries = e->next;
+		free(e);
+	}
+	while ((sdir = w.sdirs)) {
+		w.sdirs = sdir->next;
+		free(sdir);
+	}
+}
+
+/* ------------------------------------------------------------------------------ */
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static void usage(void)
+{
+	fprintf(stderr, "usage: lsr [-b plain|pool|io_uring|syslet] [-j N] [-l LABEL] DIRECTORY\n");
+	exit(2);
+}
+
+int main(int argc, char **argv)
+{
+	const char *backend = "syslet", *label = "";
+	unsigned int depth = 0;
+	struct sum sum = {};
+	uint64_t start;
+	int c;
+
+	while ((c = getopt(argc, argv, "b:j:l:")) != -1) {
+		switch (c) {
+		case 'b':
+			backend = optarg;
+			break;
+		case 'j':
+			depth = atoi(optarg);
+			break;
+		case 'l':
+			label = optarg;
+			break;
+		default:
+			usage();
+		}
+	}
+	if (optind != argc - 1)
+		usage();
+
+	start = now_ns();
+	if (!strcmp(backend, "plain"))
+		walk_plain(argv[optind], &sum);
+	else if (!strcmp(backend, "pool"))
+		walk_pool(argv[optind], depth ? depth : 32, &sum);
+	else if (!strcmp(backend, "io_uring"))
+		walk_uring(argv[optind], depth ? depth : 64, &sum);
+	else if (!strcmp(backend, "syslet"))
+		walk_syslet(argv[optind], depth ? depth : 256, &sum);
+	else
+		usage();
+	printf("{\"backend\": \"%s\", \"cache\": \"%s\", \"ns\": %" PRIu64
+	       ", \"entries\": %" PRIu64 ", \"bytes\": %" PRIu64
+	       ", \"blocked\": %" PRIu64 "}\n",
+	       backend, label, now_ns() - start, sum.entries, sum.bytes, sum.blocked);
+	return 0;
+}

@@ -40,11 +40,61 @@ long indirect_dispatch(const struct indirect_registers *regs)
 	return arch_indirect_dispatch(regs);
 }
 
+/*
+ * Field by field, and not by copy_from_user(): these few words are read for
+ * each call.
+ */
+static int indirect_copy_registers(struct indirect_registers *regs,
+				   const struct indirect_registers __user *uregs)
+{
+	if (!user_read_access_begin(uregs, sizeof(*uregs)))
+		return -EFAULT;
+	unsafe_get_user(regs->nr, &uregs->nr, efault);
+	unsafe_get_user(regs->args[0], &uregs->args[0], efault);
+	unsafe_get_user(regs->args[1], &uregs->args[1], efault);
+	unsafe_get_user(regs->args[2], &uregs->args[2], efault);
+	unsafe_get_user(regs->args[3], &uregs->args[3], efault);
+	unsafe_get_user(regs->args[4], &uregs->args[4], efault);
+	unsafe_get_user(regs->args[5], &uregs->args[5], efault);
+	user_read_access_end();
+	return 0;
+
+efault:
+	user_read_access_end();
+	return -EFAULT;
+}
+
+/* The struct of the size that we know. */
+static int indirect_copy_params_ver0(struct indirect_params *params,
+				     const struct indirect_params __user *uparams)
+{
+	struct syslet_args *args = &params->syslet;
+
+	if (!user_read_access_begin(uparams, sizeof(*uparams)))
+		return -EFAULT;
+	unsafe_get_user(args->completion_ring_ptr, &uparams->syslet.completion_ring_ptr, efault);
+	unsafe_get_user(args->caller_data, &uparams->syslet.caller_data, efault);
+	unsafe_get_user(args->frame.ip, &uparams->syslet.frame.ip, efault);
+	unsafe_get_user(args->frame.sp, &uparams->syslet.frame.sp, efault);
+	unsafe_get_user(args->flags, &uparams->syslet.flags, efault);
+	unsafe_get_user(args->eventfd, &uparams->syslet.eventfd, efault);
+	unsafe_get_user(params->file_flags, &uparams->file_flags, efault);
+	unsafe_get_user(params->__reserved, &uparams->__reserved, efault);
+	user_read_access_end();
+	return 0;
+
+efault:
+	user_read_access_end();
+	return -EFAULT;
+}
+
 static int indirect_copy_params(struct indirect_params *params,
 				const struct indirect_params __user *uparams,
 				size_t paramslen)
 {
-	if (unlikely(paramslen > PAGE_SIZE))
+	if (likely(paramslen == sizeof(*params)))
+		return indirect_copy_params_ver0(params, uparams);
+	if (paramslen > PAGE_SIZE)
 		return -E2BIG;
 	return copy_struct_from_user(params, sizeof(*params), uparams, paramslen);
 }
@@ -88,8 +138,9 @@ SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
 		const struct indirect_params __user *, uparams,
 		size_t, paramslen, unsigned int, flags)
 {
-	struct indirect_registers regs;
-	struct indirect_params params = {};
+	/* All of both is read from the user: no need to clear them first. */
+	struct indirect_registers regs __uninitialized;
+	struct indirect_params params __uninitialized;
 	enum syslet_class class;
 	int err;
 
@@ -97,8 +148,9 @@ SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
 
 	if (flags)
 		return -EINVAL;
-	if (copy_from_user(&regs, uregs, sizeof(regs)))
-		return -EFAULT;
+	err = indirect_copy_registers(&regs, uregs);
+	if (err)
+		return err;
 	err = indirect_copy_params(&params, uparams, paramslen);
 	if (err)
 		return err;

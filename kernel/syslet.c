@@ -92,6 +92,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sched/user.h>
+#include <linux/slab.h>
 #include <linux/syscalls.h>
 #include <linux/user_namespace.h>
 
@@ -130,6 +131,19 @@ void syslet_call_put(struct syslet_task *st)
 	}
 }
 
+static int syslet_use_ring(struct syslet_ctx *ctx, u64 addr)
+{
+	struct syslet_kring *ring = syslet_ring_get(addr);
+
+	if (IS_ERR(ring))
+		return PTR_ERR(ring);
+	if (ctx->ring)
+		syslet_ring_put(ctx->ring);
+	ctx->ring = ring;
+	ctx->ring_addr = addr;
+	return 0;
+}
+
 /*
  * Check that a call may go async now, and note all that its completion will
  * need, so that finishing it cannot fail. -EAGAIN if it may not; nothing has
@@ -141,15 +155,14 @@ static int syslet_prepare_call(struct syslet_task *st,
 {
 	struct syslet_ctx *ctx = st->ctx;
 	struct syslet_call *call = &st->call;
-	struct syslet_kring *ring;
 	int err;
 
-	ring = syslet_ring_get(ctx->ring, args->completion_ring_ptr);
-	if (IS_ERR(ring))
-		return PTR_ERR(ring);
-	ctx->ring = ring;
-
-	err = syslet_ring_has_room(ring);
+	if (unlikely(ctx->ring_addr != args->completion_ring_ptr)) {
+		err = syslet_use_ring(ctx, args->completion_ring_ptr);
+		if (err)
+			return err;
+	}
+	err = syslet_ring_has_room(ctx->ring);
 	if (err)
 		return err;
 	if (!syslet_is_movable(st->task))
@@ -165,8 +178,8 @@ static int syslet_prepare_call(struct syslet_task *st,
 			return PTR_ERR(eventfd);
 		call->eventfd = eventfd;
 	}
-	call->regs = *regs;
-	call->args = *args;
+	call->regs = regs;
+	call->args = args;
 	call->refused = false;
 	call->offered = false;
 	call->evict = false;
@@ -234,7 +247,7 @@ int syslet_refuse_block(void)
 {
 	if (!(current->flags & PF_SYSLET_ARMED))
 		return 0;
-	if (!(current->syslet->call.args.flags & SYSLET_SYNC_OK))
+	if (!(current->syslet->call.args->flags & SYSLET_SYNC_OK))
 		return -EAGAIN;
 	current->flags &= ~PF_SYSLET_ARMED;
 	return 0;
@@ -489,7 +502,7 @@ static long syslet_restart(struct syslet_task *st, long ret)
 		if (ret == -ERESTART_RESTARTBLOCK)
 			ret = current->restart_block.fn(&current->restart_block);
 		else
-			ret = indirect_dispatch(&st->call.regs);
+			ret = indirect_dispatch(st->call.regs);
 	}
 	return ret;
 }
@@ -500,7 +513,7 @@ static long syslet_restart(struct syslet_task *st, long ret)
  */
 static long syslet_to_frame(struct syslet_task *st)
 {
-	struct syslet_frame frame = st->call.args.frame;
+	struct syslet_frame frame = st->call.args->frame;
 
 	syslet_leave(st);
 	arch_syslet_set_frame(&frame);
@@ -522,12 +535,12 @@ static long syslet_finish(struct syslet_task *st, long ret)
 		resume_user_mode_work(NULL);
 
 	trace_syslet_finish(call, ret);
-	syslet_ring_post(call->ring, ret, call->args.caller_data);
+	syslet_ring_post(call->ring, ret, call->args->caller_data);
 	if (call->eventfd)
 		eventfd_signal(call->eventfd);
 	syslet_call_put(st);
 
-	if (call->args.frame.ip)
+	if (call->args->frame.ip)
 		return syslet_to_frame(st);
 	return syslet_park(st);
 }
@@ -535,6 +548,22 @@ static long syslet_finish(struct syslet_task *st, long ret)
 /* --- the call --------------------------------------------------------- */
 
 static long syslet_restart_call(struct restart_block *rb);
+
+/* Without memory for that the call is continued synchronously. */
+static void syslet_save_restart(struct syslet_task *st)
+{
+	struct syslet_call *call = &st->call;
+	struct restart_block *rb = &st->task->restart_block;
+
+	if (!call->restart)
+		call->restart = kmalloc(sizeof(*call->restart), GFP_KERNEL_ACCOUNT);
+	if (!call->restart)
+		return;
+	call->restart->regs = *call->regs;
+	call->restart->args = *call->args;
+	call->restart->fn = rb->fn;
+	rb->fn = syslet_restart_call;
+}
 
 /*
  * Run an armed call: dispatch it, or continue it after an interruption that
@@ -551,16 +580,14 @@ static long syslet_run(struct syslet_task *st, long (*restart)(struct restart_bl
 	if (unlikely(restart))
 		ret = restart(&tsk->restart_block);
 	else
-		ret = indirect_dispatch(&call->regs);
+		ret = indirect_dispatch(call->regs);
 	tsk->flags &= ~PF_SYSLET_ARMED;
 
 	if (unlikely(!syslet_withdraw(st)))
 		return syslet_finish(st, ret);
 
-	if (unlikely(ret == -ERESTART_RESTARTBLOCK)) {
-		call->restart = tsk->restart_block.fn;
-		tsk->restart_block.fn = syslet_restart_call;
-	}
+	if (unlikely(ret == -ERESTART_RESTARTBLOCK))
+		syslet_save_restart(st);
 	if (unlikely(call->eventfd))
 		syslet_call_put(st);
 	return ret;
@@ -574,14 +601,12 @@ static long syslet_run(struct syslet_task *st, long (*restart)(struct restart_bl
 static long syslet_restart_call(struct restart_block *rb)
 {
 	struct syslet_task *st = current->syslet;
-	long (*restart)(struct restart_block *rb) = st->call.restart;
-	struct indirect_registers regs = st->call.regs;
-	struct syslet_args args = st->call.args;
+	struct syslet_restart restart = *st->call.restart;
 
-	rb->fn = restart;
-	if (syslet_prepare_call(st, &regs, &args))
-		return restart(rb);
-	return syslet_run(st, restart);
+	rb->fn = restart.fn;
+	if (syslet_prepare_call(st, &restart.regs, &restart.args))
+		return restart.fn(rb);
+	return syslet_run(st, restart.fn);
 }
 
 /*
@@ -618,11 +643,14 @@ static long syslet_evict_leader(struct syslet_task *st)
 long syslet_call(const struct indirect_registers *regs,
 		 const struct syslet_args *args)
 {
-	struct syslet_task *st = syslet_enter();
+	struct syslet_task *st = current->syslet;
 	int err;
 
-	if (IS_ERR(st))
-		return PTR_ERR(st);
+	if (unlikely(!st)) {
+		st = syslet_enter();
+		if (IS_ERR(st))
+			return PTR_ERR(st);
+	}
 
 	err = syslet_prepare_call(st, regs, args);
 	if (err == -EAGAIN) {

@@ -17,10 +17,18 @@
 struct eventfd_ctx;
 struct syslet_kring;
 
+/* A call that restart_syscall(2) will continue, with another stack. */
+struct syslet_restart {
+	struct indirect_registers	regs;
+	struct syslet_args		args;
+	long				(*fn)(struct restart_block *rb);
+};
+
 /**
  * struct syslet_call - a call that is armed, or being finished by a runner
- * @regs: number and arguments, copied once
- * @args: how it is to be made asynchronous, copied once
+ * @regs: number and arguments; on the stack of the task, copied from the
+ *	  user once
+ * @args: how it is to be made asynchronous; as well
  * @ring: where its completion goes; a reference, once it was handed off
  * @eventfd: signalled after the post, or NULL; a reference
  * @node: in syslet_ctx.running while a runner has it; under syslet_ctx.lock
@@ -29,13 +37,14 @@ struct syslet_kring;
  *	     by the submitter when it knows
  * @refused: written before @adopted is done: the spare did not take over
  * @evict: no call yet: the group leader wants another task to make it
- * @restart: what continues an interrupted call (-ERESTART_RESTARTBLOCK)
+ * @restart: how to continue an interrupted call (-ERESTART_RESTARTBLOCK),
+ *	     allocated when that happens first
  *
  * Written by the task that makes the call, but for what is said above.
  */
 struct syslet_call {
-	struct indirect_registers	regs;
-	struct syslet_args		args;
+	const struct indirect_registers	*regs;
+	const struct syslet_args	*args;
 	struct syslet_kring		*ring;
 	struct eventfd_ctx		*eventfd;
 	struct list_head		node;
@@ -43,7 +52,7 @@ struct syslet_call {
 	bool				offered;
 	bool				refused;
 	bool				evict;
-	long				(*restart)(struct restart_block *rb);
+	struct syslet_restart		*restart;
 };
 
 /**
@@ -88,6 +97,7 @@ struct syslet_task {
  * @dead: the thread has exited or has called execve(): no one parks any more
  * @reap: retires spares that nobody needed for a while
  * @ring: the ring last used, looked up once; a reference. Carrier only.
+ * @ring_addr: its address
  * @rcu: freed by RCU, for syslet_is_helper()
  */
 struct syslet_ctx {
@@ -108,6 +118,7 @@ struct syslet_ctx {
 
 	struct delayed_work	reap;
 	struct syslet_kring	*ring;
+	u64			ring_addr;
 	struct rcu_head		rcu;
 };
 
@@ -138,7 +149,7 @@ void syslet_pass_tid(struct syslet_ctx *ctx, struct task_struct *from,
 void syslet_return_tid(struct syslet_ctx *ctx, struct task_struct *tsk);
 
 /* syslet_ring.c: post, wait. */
-struct syslet_kring *syslet_ring_get(struct syslet_kring *cached, u64 addr);
+struct syslet_kring *syslet_ring_get(u64 addr);
 void syslet_ring_put(struct syslet_kring *kring);
 int syslet_ring_has_room(struct syslet_kring *kring);
 void syslet_ring_reserve(struct syslet_kring *kring);

@@ -124,22 +124,18 @@ void syslet_ring_put(struct syslet_kring *kring)
 
 /**
  * syslet_ring_get - the kernel's side of a ring of the current process
- * @cached: a ring whose reference is passed on if it is the one; else it is
- *	    dropped, unless this fails. May be NULL.
  * @addr: its address
  *
  * Context: Process context; may sleep.
  * Return: a reference, -EINVAL for an address that is not aligned, -EAGAIN
  * when there is no memory.
  */
-struct syslet_kring *syslet_ring_get(struct syslet_kring *cached, u64 addr)
+struct syslet_kring *syslet_ring_get(u64 addr)
 {
 	struct mm_struct *mm = current->mm;
 	struct syslet_kring *kring, *new;
 	struct syslet_ring_bucket *bucket;
 
-	if (likely(cached && cached->mm == mm && (u64)(uintptr_t)cached->uring == addr))
-		return cached;
 	if (!IS_ALIGNED(addr, sizeof(u64)) || addr != (uintptr_t)addr)
 		return ERR_PTR(-EINVAL);
 
@@ -147,22 +143,21 @@ struct syslet_kring *syslet_ring_get(struct syslet_kring *cached, u64 addr)
 	spin_lock(&bucket->lock);
 	kring = syslet_ring_find(bucket, mm, addr);
 	spin_unlock(&bucket->lock);
+	if (kring)
+		return kring;
+
+	new = syslet_ring_alloc(mm, addr);
+	if (!new)
+		return ERR_PTR(-EAGAIN);
+	spin_lock(&bucket->lock);
+	kring = syslet_ring_find(bucket, mm, addr);
 	if (!kring) {
-		new = syslet_ring_alloc(mm, addr);
-		if (!new)
-			return ERR_PTR(-EAGAIN);
-		spin_lock(&bucket->lock);
-		kring = syslet_ring_find(bucket, mm, addr);
-		if (!kring) {
-			kring = new;
-			new = NULL;
-			hlist_add_head(&kring->node, &bucket->rings);
-		}
-		spin_unlock(&bucket->lock);
-		kfree(new);
+		kring = new;
+		new = NULL;
+		hlist_add_head(&kring->node, &bucket->rings);
 	}
-	if (cached)
-		syslet_ring_put(cached);
+	spin_unlock(&bucket->lock);
+	kfree(new);
 	return kring;
 }
 
@@ -467,7 +462,7 @@ SYSCALL_DEFINE5(syslet_ring_wait, struct syslet_ring __user *, ring,
 		expires = ktime_add_safe(ktime_get(), timespec64_to_ktime(ts));
 	}
 
-	kring = syslet_ring_get(NULL, (uintptr_t)ring);
+	kring = syslet_ring_get((uintptr_t)ring);
 	if (IS_ERR(kring)) {
 		ret = PTR_ERR(kring);
 		return ret == -EAGAIN ? -ENOMEM : ret;

@@ -55,6 +55,7 @@ static struct syslet_task *syslet_task_alloc(struct syslet_ctx *ctx)
 static void syslet_task_free(struct syslet_task *st)
 {
 	syslet_ctx_put(st->ctx);
+	kfree(st->call.restart);
 	kfree_rcu(st, rcu);
 }
 
@@ -111,19 +112,15 @@ static struct syslet_ctx *syslet_ctx_alloc(void)
 }
 
 /**
- * syslet_enter - the current thread makes a syslet
+ * syslet_enter - the current thread makes its first syslet
  *
  * Context: Process context; may sleep.
- * Return: the current task's part in it, made if this is the first one, or an
- * ERR_PTR(-EAGAIN).
+ * Return: the current task's part in it, or an ERR_PTR(-EAGAIN).
  */
 struct syslet_task *syslet_enter(void)
 {
-	struct syslet_task *st = current->syslet;
+	struct syslet_task *st;
 	struct syslet_ctx *ctx;
-
-	if (likely(st))
-		return st;
 
 	ctx = syslet_ctx_alloc();
 	if (!ctx)
@@ -348,6 +345,20 @@ static struct syslet_task *syslet_choose_parked(struct syslet_ctx *ctx)
 	return NULL;
 }
 
+static noinline int syslet_choose_spare(struct syslet_ctx *ctx)
+{
+	struct syslet_task *next;
+
+	WRITE_ONCE(ctx->next, NULL);
+	next = syslet_choose_parked(ctx);
+	if (!next)
+		next = syslet_clone_spare(ctx);
+	if (!next)
+		return -EAGAIN;
+	WRITE_ONCE(ctx->next, next);
+	return 0;
+}
+
 /**
  * syslet_prepare_spare - see that there is a spare to hand off to
  * @ctx: the current thread
@@ -370,15 +381,7 @@ int syslet_prepare_spare(struct syslet_ctx *ctx)
 		if (likely(next && syslet_is_fresh(next->task)))
 			return 0;
 	}
-	WRITE_ONCE(ctx->next, NULL);
-
-	next = syslet_choose_parked(ctx);
-	if (!next)
-		next = syslet_clone_spare(ctx);
-	if (!next)
-		return -EAGAIN;
-	WRITE_ONCE(ctx->next, next);
-	return 0;
+	return syslet_choose_spare(ctx);
 }
 
 /* --- parking ----------------------------------------------------------- */

@@ -71,8 +71,12 @@ bool arch_indirect_nr_is_valid(struct indirect_registers *regs)
  */
 long arch_indirect_dispatch(const struct indirect_registers *iregs)
 {
-	/* Handlers read their arguments, calls that read more are refused. */
-	struct pt_regs regs;
+	/*
+	 * Handlers read their six arguments in it and nothing else: those that
+	 * want the user's registers use the real ones, or are refused. Most of
+	 * it is not worth being cleared for each call.
+	 */
+	struct pt_regs regs __uninitialized;
 
 	regs.orig_ax = iregs->nr;
 #ifdef CONFIG_IA32_EMULATION

@@ -30,9 +30,9 @@
  * Context: Process context.
  * Return: true if all its register state can be handed off.
  */
-bool arch_syslet_is_movable(struct task_struct *tsk)
+bool arch_syslet_is_movable(const struct task_struct *tsk)
 {
-	struct thread_struct *thread = &tsk->thread;
+	const struct thread_struct *thread = &tsk->thread;
 
 	if (read_task_thread_flags(tsk) & SYSLET_TIF_BOUND)
 		return false;

@@ -13,12 +13,12 @@ struct syslet_call;
 #ifdef CREATE_TRACE_POINTS
 static inline u64 syslet_trace_nr(const struct syslet_call *call)
 {
-	return call->regs.nr;
+	return call->regs->nr;
 }
 
 static inline u64 syslet_trace_data(const struct syslet_call *call)
 {
-	return call->args.caller_data;
+	return call->args->caller_data;
 }
 #endif
 

@@ -328,12 +328,12 @@ static void walk_uring(const char *root, unsigned int depth, struct sum *sum)
 /* --- syslet: every call goes on without us if it blocks --------------------- */
 
 /*
- * A directory that is being read: open, getdents64 until it says 0, close.
+ * A directory that is being read: open, getdents64 until it says 0.
  * Entries keep it until their lstat() is done, as they are relative to it.
  */
 struct sdir {
 	struct sop {
-		enum { OP_OPEN, OP_DENTS, OP_LSTAT, OP_CLOSE } type;
+		enum { OP_OPEN, OP_DENTS, OP_LSTAT } type;
 		struct sdir *sdir;
 	}		op;
 	struct dir	*dir;
@@ -346,13 +346,24 @@ struct sdir {
 struct sentry {
 	struct sop	op;
 	struct sentry	*next;
+	struct sentry	*followers;
+	uint64_t	group;
 	struct stat	st;
 	char		name[256];
 };
 
+/*
+ * Inodes that a file system keeps in one block. While one of them is on its
+ * way from the disk there is no use in blocking on the others as well: they
+ * follow when it is there.
+ */
+#define GROUP(ino)	((ino) / 16)
+#define GROUPS		4096
+
 struct syslet_walk {
 	struct syslet_queue q;
 	struct sentry	*entries;
+	struct sentry	*coming[GROUPS];
 	struct sdir	*sdirs;
 	struct dir	*todo;
 	struct sum	*sum;
@@ -372,39 +383,13 @@ static void sentry_done(struct syslet_walk *w, struct sentry *e, const char *nam
 
 static void sdir_put(struct syslet_walk *w, struct sdir *sdir)
 {
-	long ret;
-
 	if (--sdir->refs)
 		return;
-	sdir->op.type = OP_CLOSE;
-	ret = syslet_close(&w->q, SYSLET_PTR(&sdir->op), sdir->fd);
-	if (ret != -ESYSLETPENDING)
-		sdir_step(w, sdir, ret);
-}
-
-/* Take a completion and do what comes after it. */
-static void syslet_reap(struct syslet_walk *w)
-{
-	struct syslet_completion c;
-	struct sentry *e;
-	struct sop *op;
-	int ret;
-
-	ret = syslet_wait(&w->q, &c, NULL);
-	if (ret == -EINTR)
-		return;
-	if (ret)
-		die("syslet_wait", "", ret);
-	op = (void *)(uintptr_t)c.caller_data;
-	if (op->type != OP_LSTAT) {
-		sdir_step(w, op->sdir, syslet_status(&c));
-		return;
-	}
-	e = (struct sentry *)op;
-	sentry_done(w, e, e->name, syslet_status(&c));
-	e->next = w->entries;
-	w->entries = e;
-	sdir_put(w, op->sdir);
+	/* There is nothing to wait for in closing a directory. */
+	close(sdir->fd);
+	free(sdir->dir);
+	sdir->next = w->sdirs;
+	w->sdirs = sdir;
 }
 
 static struct sentry *sentry_get(struct syslet_walk *w)
@@ -417,10 +402,73 @@ static struct sentry *sentry_get(struct syslet_walk *w)
 	return e;
 }
 
+static void sentry_free(struct syslet_walk *w, struct sentry *e)
+{
+	struct sdir *sdir = e->op.sdir;
+
+	e->next = w->entries;
+	w->entries = e;
+	sdir_put(w, sdir);
+}
+
+static void sentry_lstat(struct syslet_walk *w, struct sentry *e)
+{
+	struct sentry **leader = &w->coming[e->group % GROUPS];
+	long ret;
+
+	if (*leader && (*leader)->group == e->group) {
+		e->next = (*leader)->followers;
+		(*leader)->followers = e;
+		return;
+	}
+	ret = syslet_fstatat(&w->q, SYSLET_PTR(&e->op), e->op.sdir->fd, e->name,
+			     &e->st, AT_SYMLINK_NOFOLLOW);
+	if (ret != -ESYSLETPENDING) {
+		sentry_done(w, e, e->name, ret);
+		sentry_free(w, e);
+	} else if (!*leader) {
+		*leader = e;
+	}
+}
+
+static void sentry_reaped(struct syslet_walk *w, struct sentry *e, long ret)
+{
+	struct sentry **leader = &w->coming[e->group % GROUPS];
+	struct sentry *f, *next;
+
+	if (*leader == e)
+		*leader = NULL;
+	for (f = e->followers; f; f = next) {
+		next = f->next;
+		sentry_lstat(w, f);
+	}
+	sentry_done(w, e, e->name, ret);
+	sentry_free(w, e);
+}
+
+/* Take a completion and do what comes after it. */
+static void syslet_reap(struct syslet_walk *w)
+{
+	struct syslet_completion c;
+	struct sop *op;
+	int ret;
+
+	ret = syslet_wait(&w->q, &c, NULL);
+	if (ret == -EINTR)
+		return;
+	if (ret)
+		die("syslet_wait", "", ret);
+	op = (void *)(uintptr_t)c.caller_data;
+	if (op->type == OP_LSTAT)
+		sentry_reaped(w, (struct sentry *)op, syslet_status(&c));
+	else
+		sdir_step(w, op->sdir, syslet_status(&c));
+}
+
 static void sdir_entries(struct syslet_walk *w, struct sdir *sdir, long n)
 {
-	struct sentry *e = sentry_get(w);
-	long off, ret;
+	struct sentry *e;
+	long off;
 
 	for (off = 0; off < n;) {
 		struct linux_dirent64 *d = (void *)(sdir->buf + off);
@@ -428,23 +476,18 @@ static void sdir_entries(struct syslet_walk *w, struct sdir *sdir, long n)
 		off += d->d_reclen;
 		if (is_dot(d->d_name))
 			continue;
-		e->op.type = OP_LSTAT;
-		e->op.sdir = sdir;
-		/* A pending call uses its name after we have gone on. */
-		strcpy(e->name, d->d_name);
 		while (w->q.pending >= w->q.entries / 2)
 			syslet_reap(w);
-		ret = syslet_fstatat(&w->q, SYSLET_PTR(&e->op), sdir->fd, e->name,
-				     &e->st, AT_SYMLINK_NOFOLLOW);
-		if (ret == -ESYSLETPENDING) {
-			sdir->refs++;
-			e = sentry_get(w);
-		} else {
-			sentry_done(w, e, e->name, ret);
-		}
+		e = sentry_get(w);
+		e->op.type = OP_LSTAT;
+		e->op.sdir = sdir;
+		e->group = GROUP(d->d_ino);
+		e->followers = NULL;
+		/* A pending call uses its name after we have gone on. */
+		strcpy(e->name, d->d_name);
+		sdir->refs++;
+		sentry_lstat(w, e);
 	}
-	e->next = w->entries;
-	w->entries = e;
 }
 
 /* The last call for a directory gave @ret: make the next ones. */
@@ -453,22 +496,13 @@ static void sdir_step(struct syslet_walk *w, struct sdir *sdir, long ret)
 	for (;;) {
 		if (ret < 0)
 			die("directory", sdir->dir->path, ret);
-		switch (sdir->op.type) {
-		case OP_OPEN:
+		if (sdir->op.type == OP_OPEN) {
 			sdir->fd = (int)ret;
 			sdir->op.type = OP_DENTS;
-			break;
-		case OP_DENTS:
-			if (!ret) {
-				sdir_put(w, sdir);
-				return;
-			}
+		} else if (ret) {
 			sdir_entries(w, sdir, ret);
-			break;
-		default:
-			free(sdir->dir);
-			sdir->next = w->sdirs;
-			w->sdirs = sdir;
+		} else {
+			sdir_put(w, sdir);
 			return;
 		}
 		ret = syslet_getdents64(&w->q, SYSLET_PTR(&sdir->op), sdir->fd,

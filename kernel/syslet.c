@@ -335,7 +335,8 @@ static void syslet_move_attributes(struct task_struct *from)
 	struct task_struct *to = current;
 	char comm[TASK_COMM_LEN];
 
-	if (strncmp(to->comm, from->comm, sizeof(to->comm))) {
+	/* Padded by whoever sets it: no need to look for its end. */
+	if (memcmp(to->comm, from->comm, sizeof(to->comm))) {
 		__get_task_comm(comm, sizeof(comm), from);
 		set_task_comm(to, comm);
 	}

@@ -88,6 +88,28 @@ static void syslet_adopt_fpu(struct fpu *to, const struct fpu *from)
 	to->last_cpu = -1;
 }
 
+/*
+ * Before the bases, which this changes. Zero, as in most 64-bit programs, and
+ * zero already is no news to the CPU but costs much.
+ */
+static void syslet_load_selectors(const struct thread_struct *to)
+{
+	u16 sel;
+
+	savesegment(es, sel);
+	if (sel | to->es)
+		loadsegment(es, to->es);
+	savesegment(ds, sel);
+	if (sel | to->ds)
+		loadsegment(ds, to->ds);
+	savesegment(fs, sel);
+	if (sel | to->fsindex)
+		loadsegment(fs, to->fsindex);
+	savesegment(gs, sel);
+	if (sel | to->gsindex)
+		load_gs_index(to->gsindex);
+}
+
 static void syslet_adopt_segments(struct thread_struct *to,
 				  const struct thread_struct *from)
 {
@@ -99,12 +121,8 @@ static void syslet_adopt_segments(struct thread_struct *to,
 	to->fsbase = from->fsbase;
 	to->gsbase = from->gsbase;
 
-	/* A selector first: loading it changes the base. */
 	load_TLS(to, smp_processor_id());
-	loadsegment(es, to->es);
-	loadsegment(ds, to->ds);
-	loadsegment(fs, to->fsindex);
-	load_gs_index(to->gsindex);
+	syslet_load_selectors(to);
 	if (to->fsindex <= 3)
 		x86_fsbase_write_cpu(to->fsbase);
 	if (to->gsindex <= 3)

@@ -112,14 +112,20 @@ static int indirect_check_params(const struct indirect_params *params)
 	return 0;
 }
 
-/*
+/**
+ * indirect_is_watched - does anyone look at the system calls of a task?
+ * @tsk: the task
+ *
  * The entry work for the call that was asked for (seccomp, tracers, audit,
  * tracepoints, syscall user dispatch) has seen sys_indirect() only. Where any
  * of them is interested, nothing is run behind its back.
+ *
+ * Context: Any.
+ * Return: true if there is entry work for system calls.
  */
-static bool indirect_is_watched(void)
+bool indirect_is_watched(struct task_struct *tsk)
 {
-	return READ_ONCE(current_thread_info()->syscall_work) & SYSCALL_WORK_ENTER;
+	return READ_ONCE(task_thread_info(tsk)->syscall_work) & SYSCALL_WORK_ENTER;
 }
 
 /**
@@ -159,7 +165,7 @@ SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
 		return err;
 	if (!arch_indirect_nr_is_valid(&regs))
 		return -ENOSYS;
-	if (unlikely(indirect_is_watched()))
+	if (unlikely(indirect_is_watched(current)))
 		return -EAGAIN;
 	if (unlikely(params.file_flags)) {
 		err = arch_indirect_add_file_flags(&regs, params.file_flags);

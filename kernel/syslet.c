@@ -27,12 +27,12 @@
  *     sched_submit_work()
  *       syslet_block()                     ...
  *         save FPU and segments
- *         ctx->offer = P                   woken
+ *         ctx->offer = C                   woken
  *         [A] wake up C                    syslet_adopt()
- *   ... sleeps, wakes, works on ...          cmpxchg(&ctx->offer, P, NULL) [B]
+ *   ... sleeps, wakes, works on ...          cmpxchg(&ctx->offer, C, NULL) [B]
  *                                            TID, signals   (siglock)
  *   the handler returned                     all the rest
- *     cmpxchg(&ctx->offer, P, NULL) [B]      complete(&call->adopted) [C]
+ *     cmpxchg(&ctx->offer, C, NULL) [B]      complete_all(&call->adopted) [C]
  *     failed: C was first                  returns to user space with
  *   syslet_finish()                        -ESYSLETPENDING
  *     wait for call->adopted [C]
@@ -43,13 +43,15 @@
  * [A] The offer is stored before the wake-up, and the spare sets its state
  *     before it looks at the offer: one of them sees the other. The barriers
  *     are those of set_current_state() and try_to_wake_up().
- * [B] The slot decides. If P exchanges its offer first, then the call was over
+ * [B] The slot decides. It names C, so that a spare that was replaced as stale
+ *     cannot take what is meant for another. If P exchanges first, the call was over
  *     before anyone took the user side: the handoff is cancelled and the
  *     result returned as usual. So a call that slept is not always pending.
  *     If C is first it cannot fail any more: nothing in an adoption allocates,
- *     faults or waits for P. Adoptions that must not take place (P is traced,
- *     or got waiters on a PI futex) are refused before anything was moved;
- *     P then keeps its user side to the end of the call.
+ *     faults or waits for P. Adoptions that must not take place (P is traced
+ *     now, got waiters on a PI futex, or attributes that C has not) are refused
+ *     before anything was moved; P then keeps its user side to the end of the
+ *     call.
  * [C] P does not touch its user side after the hook before it has seen
  *     adopted, and C does not touch P after completing it.
  *
@@ -126,7 +128,8 @@ void syslet_call_put(struct syslet_task *st)
 		call->eventfd = NULL;
 	}
 	if (call->ring) {
-		syslet_ring_put(call->ring);
+		/* Died before it could post. */
+		syslet_ring_unreserve(call->ring);
 		call->ring = NULL;
 	}
 }
@@ -181,7 +184,7 @@ static int syslet_prepare_call(struct syslet_task *st,
 	call->regs = regs;
 	call->args = args;
 	call->refused = false;
-	call->offered = false;
+	call->offered = NULL;
 	call->evict = false;
 	reinit_completion(&call->adopted);
 	return 0;
@@ -203,9 +206,9 @@ static void syslet_offer(struct syslet_task *st)
 	arch_syslet_save(st->task);
 	spare = READ_ONCE(ctx->next);
 	if (likely(spare)) {
-		st->call.offered = true;
+		st->call.offered = spare;
 		/* [A] pairs with set_current_state() in syslet_park() */
-		smp_store_release(&ctx->offer, st);
+		smp_store_release(&ctx->offer, spare);
 		wake_up_process(spare->task);
 	}
 	preempt_enable_no_resched();
@@ -294,6 +297,10 @@ static void syslet_move_children(struct task_struct *from)
 		return;
 
 	write_lock_irq(&tasklist_lock);
+	/* PTRACE_TRACEME of a child, after this thread was found not to trace. */
+	list_for_each_entry(t, &from->ptraced, ptrace_entry)
+		RCU_INIT_POINTER(t->parent, to);
+	list_splice_tail_init(&from->ptraced, &to->ptraced);
 	list_for_each_entry(child, &from->children, sibling) {
 		for_each_thread(child, t) {
 			if (rcu_access_pointer(t->parent) == from)
@@ -305,15 +312,16 @@ static void syslet_move_children(struct task_struct *from)
 	write_unlock_irq(&tasklist_lock);
 }
 
-/*
- * Take the credentials by reference. Neither commit_creds(), which acts as if
- * they were changed, nor ->cred of the other task, which may be overridden in
- * the call that it is in.
+/**
+ * syslet_install_cred - take credentials by reference
+ * @new: credentials of another task of the thread; not commit_creds(), which
+ *	 acts as if they were changed
+ *
+ * Context: Process context, with no credentials overridden.
  */
-static void syslet_move_creds(struct task_struct *from)
+void syslet_install_cred(const struct cred *new)
 {
 	const struct cred *old = current->real_cred;
-	const struct cred *new = rcu_dereference_protected(from->real_cred, 1);
 
 	if (old == new)
 		return;
@@ -345,8 +353,6 @@ static void syslet_move_attributes(struct task_struct *from)
 	to->personality = from->personality;
 	to->timer_slack_ns = from->timer_slack_ns;
 	to->default_timer_slack_ns = from->default_timer_slack_ns;
-	/* no_new_privs and speculation controls only ever tighten */
-	WRITE_ONCE(to->atomic_flags, READ_ONCE(from->atomic_flags));
 #ifdef CONFIG_AUDIT
 	to->loginuid = from->loginuid;
 	to->sessionid = from->sessionid;
@@ -387,12 +393,16 @@ static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 
 	guard(spinlock_irq)(&to->sighand->siglock);
 	scoped_guard(raw_spinlock, &from->pi_lock) {
-		if (from->ptrace || !list_empty(&from->pi_state_list))
+		/* Again: others may have changed what was found when arming. */
+		if (!syslet_is_movable(from) || !syslet_is_fresh(from, to))
 			return false;
 		WRITE_ONCE(ctx->carrier, to);
 		syslet_pass_tid(ctx, from, to);
 	}
 	syslet_move_signals(from);
+	/* Only ever set; by TSYNC from other threads too, under this lock. */
+	if (task_no_new_privs(from))
+		task_set_no_new_privs(to);
 	return true;
 }
 
@@ -407,17 +417,16 @@ static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 bool syslet_adopt(struct syslet_task *st, long *ret)
 {
 	struct syslet_ctx *ctx = st->ctx;
-	/* [B] pairs with syslet_withdraw() */
-	struct syslet_task *other = xchg(&ctx->offer, NULL);
 	struct syslet_call *call;
 	struct task_struct *from;
 
-	if (!other)
+	/* [B] pairs with syslet_withdraw() */
+	if (cmpxchg(&ctx->offer, st, NULL) != st)
 		return false;
 
-	/* From here on the other task waits for us. */
-	from = other->task;
-	call = &other->call;
+	/* From here on the carrier, which made the offer, waits for us. */
+	from = ctx->carrier;
+	call = &from->syslet->call;
 	if (!syslet_take_over(ctx, from)) {
 		call->refused = true;
 		complete_all(&call->adopted);
@@ -433,7 +442,8 @@ bool syslet_adopt(struct syslet_task *st, long *ret)
 		spin_unlock(&ctx->lock);
 	}
 	syslet_move_children(from);
-	syslet_move_creds(from);
+	/* Not ->cred, which the call may have overridden. */
+	syslet_install_cred(rcu_dereference_protected(from->real_cred, 1));
 	syslet_move_attributes(from);
 	syslet_move_user_pointers(from);
 	arch_syslet_adopt(from);
@@ -456,12 +466,14 @@ bool syslet_adopt(struct syslet_task *st, long *ret)
  */
 bool syslet_withdraw(struct syslet_task *st)
 {
-	if (likely(!st->call.offered))
+	struct syslet_task *spare = st->call.offered;
+
+	if (likely(!spare))
 		return true;
-	st->call.offered = false;
+	st->call.offered = NULL;
 
 	/* [B] pairs with syslet_adopt() */
-	if (cmpxchg(&st->ctx->offer, st, NULL) == st)
+	if (cmpxchg(&st->ctx->offer, spare, NULL) == spare)
 		return true;
 	/* [C] pairs with syslet_adopt() */
 	wait_for_completion(&st->call.adopted);
@@ -481,29 +493,37 @@ static bool syslet_is_restart(long ret)
 }
 
 /*
+ * A plain restart would enter the system call anew: under the filters and
+ * credentials of then.
+ */
+static bool syslet_may_repeat(struct syslet_task *st)
+{
+	struct task_struct *carrier;
+
+	guard(rcu)();
+	carrier = READ_ONCE(st->ctx->carrier);
+	return carrier && !indirect_is_watched(carrier) &&
+	       rcu_access_pointer(carrier->real_cred) == current->real_cred;
+}
+
+/*
  * A runner has no signals but SIGKILL and SIGSTOP, so a call that was
  * interrupted is to be repeated after the stop or the task work that caused
  * it, unless its thread is gone.
  */
 static long syslet_restart(struct syslet_task *st, long ret)
 {
-	struct ksignal ksig;
-
 	while (syslet_is_restart(ret)) {
-		if (fatal_signal_pending(current))
-			do_exit(0);
+		syslet_handle_signals();
+		/* After what told us so was cleared: see syslet_ctx_kill(). */
 		if (READ_ONCE(st->ctx->dead))
 			return -ECANCELED;
-		if (test_thread_flag(TIF_NOTIFY_SIGNAL) || task_work_pending(current)) {
-			clear_notify_signal();
-			task_work_run();
-		}
-		if (task_sigpending(current))
-			get_signal(&ksig);
 		if (ret == -ERESTART_RESTARTBLOCK)
 			ret = current->restart_block.fn(&current->restart_block);
-		else
+		else if (syslet_may_repeat(st))
 			ret = indirect_dispatch(st->call.regs);
+		else
+			ret = -EINTR;
 	}
 	return ret;
 }
@@ -537,6 +557,7 @@ static long syslet_finish(struct syslet_task *st, long ret)
 
 	trace_syslet_finish(call, ret);
 	syslet_ring_post(call->ring, ret, call->args->caller_data);
+	call->ring = NULL;
 	if (call->eventfd)
 		eventfd_signal(call->eventfd);
 	syslet_call_put(st);
@@ -602,7 +623,17 @@ static long syslet_run(struct syslet_task *st, long (*restart)(struct restart_bl
 static long syslet_restart_call(struct restart_block *rb)
 {
 	struct syslet_task *st = current->syslet;
-	struct syslet_restart restart = *st->call.restart;
+	struct syslet_restart restart;
+
+	/*
+	 * restart_block outlives fork() and execve(), and any task may call
+	 * restart_syscall(2): it need not be the one that was interrupted.
+	 */
+	if (!st || !st->call.restart)
+		return do_no_restart_syscall(rb);
+	restart = *st->call.restart;
+	kfree(st->call.restart);
+	st->call.restart = NULL;
 
 	rb->fn = restart.fn;
 	if (syslet_prepare_call(st, &restart.regs, &restart.args))
@@ -619,6 +650,8 @@ static long syslet_evict_leader(struct syslet_task *st)
 {
 	int err;
 
+	/* The other task makes the call, and prepares it. */
+	syslet_call_put(st);
 	st->call.evict = true;
 	syslet_offer(st);
 	if (!st->call.offered)
@@ -645,7 +678,7 @@ long syslet_call(const struct indirect_registers *regs,
 		 const struct syslet_args *args)
 {
 	struct syslet_task *st = current->syslet;
-	int err;
+	long ret;
 
 	if (unlikely(!st)) {
 		st = syslet_enter();
@@ -653,15 +686,14 @@ long syslet_call(const struct indirect_registers *regs,
 			return PTR_ERR(st);
 	}
 
-	err = syslet_prepare_call(st, regs, args);
-	if (err == -EAGAIN) {
-		trace_syslet_refuse(regs, args);
-		if (args->flags & SYSLET_SYNC_OK)
-			return indirect_dispatch(regs);
+	ret = syslet_prepare_call(st, regs, args);
+	if (likely(!ret)) {
+		if (likely(!args->frame.ip || !thread_group_leader(current)))
+			return syslet_run(st, NULL);
+		ret = syslet_evict_leader(st);
 	}
-	if (err)
-		return err;
-	if (unlikely(args->frame.ip && thread_group_leader(current)))
-		return syslet_evict_leader(st);
-	return syslet_run(st, NULL);
+	if (ret != -EAGAIN)
+		return ret;
+	trace_syslet_refuse(regs, args);
+	return args->flags & SYSLET_SYNC_OK ? indirect_dispatch(regs) : -EAGAIN;
 }

@@ -29,12 +29,13 @@ struct syslet_restart {
  * @regs: number and arguments; on the stack of the task, copied from the
  *	  user once
  * @args: how it is to be made asynchronous; as well
- * @ring: where its completion goes; a reference, once it was handed off
+ * @ring: where its completion goes; a reference and a reservation, from the
+ *	  handoff to the post
  * @eventfd: signalled after the post, or NULL; a reference
  * @node: in syslet_ctx.running while a runner has it; under syslet_ctx.lock
  * @adopted: done when the spare has taken all that it takes
- * @offered: the user side is on offer, or was until someone took it; cleared
- *	     by the submitter when it knows
+ * @offered: the spare that the user side is on offer to, or was until it took
+ *	     it; cleared by the submitter when it knows. Not dereferenced.
  * @refused: written before @adopted is done: the spare did not take over
  * @evict: no call yet: the group leader wants another task to make it
  * @restart: how to continue an interrupted call (-ERESTART_RESTARTBLOCK),
@@ -48,8 +49,8 @@ struct syslet_call {
 	struct syslet_kring		*ring;
 	struct eventfd_ctx		*eventfd;
 	struct list_head		node;
+	struct syslet_task		*offered;
 	struct completion		adopted;
-	bool				offered;
 	bool				refused;
 	bool				evict;
 	struct syslet_restart		*restart;
@@ -82,11 +83,13 @@ struct syslet_task {
  *	     with READ_ONCE(). NULL when the thread has exited.
  * @tid: the struct pid that a carrier left when it joined the group leader's;
  *	 under siglock. Held for the carrier, without a task meanwhile.
- * @offer: the handoff slot. Set by the hook; whoever exchanges it for NULL
- *	   owns the user side: the spare to adopt it, or the submitter to keep
- *	   it. See syslet.c.
+ * @offer: the handoff slot. The hook puts the spare there that is to adopt;
+ *	   whoever exchanges it for NULL owns the user side: that spare, or the
+ *	   submitter to keep it. See syslet.c.
  * @next: the spare that an offer is for; chosen by the carrier when it arms,
- *	  cleared by that spare when it leaves the parked state
+ *	  cleared when it leaves the parked state. Written under @lock.
+ * @cred: of a main thread that has exited, for the group leader; see
+ *	  __syslet_exit(). Under siglock.
  * @lock: protects what follows; never taken inside siglock or in interrupts
  * @parked: spares, the latest first
  * @running: calls that runners have
@@ -106,6 +109,7 @@ struct syslet_ctx {
 	struct pid		*tid;
 	struct syslet_task	*offer;
 	struct syslet_task	*next;
+	const struct cred	*cred;
 
 	spinlock_t		lock;
 	struct list_head	parked;
@@ -124,6 +128,7 @@ struct syslet_ctx {
 
 /* indirect.c: make the call. */
 long indirect_dispatch(const struct indirect_registers *regs);
+bool indirect_is_watched(struct task_struct *tsk);
 
 /* syslet_class.c: which calls may be asynchronous. */
 enum syslet_class syslet_classify(const struct indirect_registers *regs);
@@ -142,6 +147,9 @@ void syslet_unpark(struct syslet_task *st);
 long syslet_park(struct syslet_task *st);
 void syslet_leave(struct syslet_task *st);
 bool syslet_is_movable(struct task_struct *tsk);
+bool syslet_is_fresh(struct task_struct *tsk, struct task_struct *spare);
+void syslet_install_cred(const struct cred *new);
+void syslet_handle_signals(void);
 
 /* syslet_tid.c: who appears under which TID. */
 void syslet_pass_tid(struct syslet_ctx *ctx, struct task_struct *from,
@@ -153,6 +161,7 @@ struct syslet_kring *syslet_ring_get(u64 addr);
 void syslet_ring_put(struct syslet_kring *kring);
 int syslet_ring_has_room(struct syslet_kring *kring);
 void syslet_ring_reserve(struct syslet_kring *kring);
+void syslet_ring_unreserve(struct syslet_kring *kring);
 void syslet_ring_post(struct syslet_kring *kring, u64 status, u64 caller_data);
 
 #endif /* _KERNEL_SYSLET_H */

@@ -227,6 +227,18 @@ void syslet_ring_reserve(struct syslet_kring *kring)
 	atomic_inc(&kring->reserved);
 }
 
+/**
+ * syslet_ring_unreserve - a call that was handed off will not post
+ * @kring: its ring; the reference is dropped as well
+ *
+ * Context: Any but interrupts.
+ */
+void syslet_ring_unreserve(struct syslet_kring *kring)
+{
+	atomic_dec(&kring->reserved);
+	syslet_ring_put(kring);
+}
+
 /* --- post ---------------------------------------------------------------- */
 
 /* Called with the lock held. Sleeping here is what the lock order forbids. */
@@ -288,10 +300,8 @@ static int syslet_ring_try_post(struct syslet_kring *kring, u64 status,
 	pagefault_disable();
 	err = syslet_ring_add(kring, status, caller_data, &head);
 	pagefault_enable();
-	if (!err) {
-		atomic_dec(&kring->reserved);
+	if (!err)
 		syslet_ring_wake(kring, head);
-	}
 	spin_unlock(&kring->lock);
 	return err;
 }
@@ -312,14 +322,30 @@ static bool syslet_ring_fault_in(struct syslet_kring *kring)
 					sizeof(uring->comp[0]));
 }
 
+/*
+ * The tail moves without telling us; who waits on the ring does. A runner that
+ * waits here stops and freezes as the rest of its process.
+ */
+static void syslet_ring_wait_for_room(struct syslet_kring *kring)
+{
+	DEFINE_WAIT(wait);
+
+	prepare_to_wait(&kring->room, &wait, TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+	if (!signal_pending(current))
+		schedule_timeout(msecs_to_jiffies(SYSLET_RING_FULL_MS));
+	finish_wait(&kring->room, &wait);
+	if (signal_pending(current))
+		syslet_handle_signals();
+}
+
 /**
  * syslet_ring_post - add a completion
- * @kring: where to; the reservation of the call is used up
+ * @kring: where to; the reservation and the reference of the call are used up
  * @status: result of the call
  * @caller_data: as given with the call
  *
- * Waits for room if the ring is full. If the ring is not there any more, or
- * the task is killed, the completion is lost; only the tracepoint tells.
+ * Waits for room if the ring is full. If the ring is not there any more the
+ * completion is lost; only the tracepoint tells.
  *
  * Context: Process context of the address space; may sleep.
  */
@@ -335,18 +361,10 @@ void syslet_ring_post(struct syslet_kring *kring, u64 status, u64 caller_data)
 		}
 		if (err != -ENOSPC)
 			break;
-		if (fatal_signal_pending(current)) {
-			err = -EINTR;
-			break;
-		}
-		/* The tail moves without telling us; waiting on the ring does. */
-		wait_event_killable_timeout(kring->room,
-					    syslet_ring_has_room(kring) != -EAGAIN,
-					    msecs_to_jiffies(SYSLET_RING_FULL_MS));
+		syslet_ring_wait_for_room(kring);
 	}
-	if (err)
-		atomic_dec(&kring->reserved);
 	trace_syslet_post(kring->uring, status, caller_data, err);
+	syslet_ring_unreserve(kring);
 }
 
 /* --- wait ---------------------------------------------------------------- */

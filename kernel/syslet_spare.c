@@ -6,7 +6,6 @@
 #include <linux/cgroup.h>
 #include <linux/freezer.h>
 #include <linux/iocontext.h>
-#include <linux/mempolicy.h>
 #include <linux/posix-timers.h>
 #include <linux/perf_event.h>
 #include <linux/sched/deadline.h>
@@ -33,8 +32,8 @@ static void syslet_ctx_put(struct syslet_ctx *ctx)
 {
 	if (!refcount_dec_and_test(&ctx->refs))
 		return;
-	if (ctx->ring)
-		syslet_ring_put(ctx->ring);
+	if (ctx->cred)
+		put_cred(ctx->cred);
 	kfree_rcu(ctx, rcu);
 }
 
@@ -60,6 +59,19 @@ static void syslet_task_free(struct syslet_task *st)
 }
 
 /*
+ * The leader lives as long as its process. And the exit of a task destroys
+ * the shared memory that it made, with kernel.shm_rmid_forced.
+ */
+static bool syslet_may_retire(struct task_struct *tsk)
+{
+#ifdef CONFIG_SYSVIPC
+	if (!list_empty_careful(&tsk->sysvshm.shm_clist))
+		return false;
+#endif
+	return !thread_group_leader(tsk);
+}
+
+/*
  * Every SYSLET_IDLE: retire as many spares as were parked all the time, the
  * ones that were parked first. One is always left.
  */
@@ -76,8 +88,7 @@ static void syslet_reap(struct work_struct *work)
 	list_for_each_entry_safe_reverse(st, tmp, &ctx->parked, node) {
 		if (idle <= 1 || ctx->dead)
 			break;
-		/* The leader lives as long as its process. */
-		if (st == ctx->next || thread_group_leader(st->task))
+		if (st == ctx->next || !syslet_may_retire(st->task))
 			continue;
 		list_del_init(&st->node);
 		ctx->nr_parked--;
@@ -141,12 +152,12 @@ struct syslet_task *syslet_enter(void)
 /* --- what can be moved ------------------------------------------------ */
 
 /**
- * syslet_is_movable - can the user side of the current task be handed off?
- * @tsk: the current task
+ * syslet_is_movable - can the user side of a task be handed off?
+ * @tsk: the task that has it
  *
  * State that belongs to a thread and that the handoff does not move.
  *
- * Context: Process context.
+ * Context: The task itself; or siglock and pi_lock held, for a final answer.
  * Return: true if there is none.
  */
 bool syslet_is_movable(struct task_struct *tsk)
@@ -177,6 +188,11 @@ bool syslet_is_movable(struct task_struct *tsk)
 	if (tsk->perf_event_ctxp)
 		return false;
 #endif
+#ifdef CONFIG_NUMA
+	/* Freed by exiting tasks, so spares' cannot be looked at. */
+	if (tsk->mempolicy)
+		return false;
+#endif
 #ifdef CONFIG_POSIX_TIMERS
 	if (!RB_EMPTY_ROOT(&tsk->posix_cputimers.bases[CPUCLOCK_PROF].tqhead.rb_root.rb_root) ||
 	    !RB_EMPTY_ROOT(&tsk->posix_cputimers.bases[CPUCLOCK_VIRT].tqhead.rb_root.rb_root) ||
@@ -186,19 +202,19 @@ bool syslet_is_movable(struct task_struct *tsk)
 	return arch_syslet_is_movable(tsk);
 }
 
-static unsigned int syslet_ioprio(struct task_struct *tsk)
+static bool syslet_same_io(struct task_struct *a, struct task_struct *b)
 {
 #ifdef CONFIG_BLOCK
-	if (tsk->io_context)
-		return tsk->io_context->ioprio;
+	return a->io_context == b->io_context;
+#else
+	return true;
 #endif
-	return 0;
 }
 
-static bool syslet_same_policy(struct task_struct *a, struct task_struct *b)
+static bool syslet_same_undo(struct task_struct *a, struct task_struct *b)
 {
-#ifdef CONFIG_NUMA
-	return mpol_equal(a->mempolicy, b->mempolicy);
+#ifdef CONFIG_SYSVIPC
+	return a->sysvsem.undo_list == b->sysvsem.undo_list;
 #else
 	return true;
 #endif
@@ -240,15 +256,27 @@ static bool syslet_same_seccomp(struct task_struct *a, struct task_struct *b)
 #endif
 }
 
-/*
- * Is what the spare took over when it was cloned, or kept from its last call,
- * still what the thread has? Adoption moves the rest.
- */
-static bool syslet_is_fresh(struct task_struct *spare)
-{
-	struct task_struct *tsk = current;
+/* prctl()s that are kept in PF_*, with no writer but the thread. */
+#define SYSLET_PF_SAME	(PF_MCE_PROCESS | PF_MCE_EARLY | PF_MEMALLOC_NOIO | \
+			 PF_LOCAL_THROTTLE)
+#define SYSLET_PFA_SAME	(~(1UL << PFA_NO_NEW_PRIVS))
 
-	return spare->fs == tsk->fs &&
+/**
+ * syslet_is_fresh - could this spare be the task of this thread?
+ * @tsk: who has the user side
+ * @spare: a spare of that thread
+ *
+ * What the spare took over when it was cloned, or kept from its last call, may
+ * have changed since. Adoption moves the rest. Compares, and follows no
+ * pointer: the spare may be exiting.
+ *
+ * Context: RCU, siglock, or syslet_ctx.lock held.
+ * Return: true if nothing of that is different.
+ */
+bool syslet_is_fresh(struct task_struct *tsk, struct task_struct *spare)
+{
+	return !spare->ptrace &&
+	       spare->fs == tsk->fs &&
 	       spare->files == tsk->files &&
 	       spare->nsproxy == tsk->nsproxy &&
 	       spare->policy == tsk->policy &&
@@ -257,11 +285,13 @@ static bool syslet_is_fresh(struct task_struct *spare)
 	       cpumask_equal(&spare->cpus_mask, &tsk->cpus_mask) &&
 	       !spare->user_cpus_ptr == !tsk->user_cpus_ptr &&
 	       syslet_same_cgroups(spare, tsk) &&
-	       syslet_same_policy(spare, tsk) &&
+	       !((spare->atomic_flags ^ tsk->atomic_flags) & SYSLET_PFA_SAME) &&
+	       !((spare->flags ^ tsk->flags) & SYSLET_PF_SAME) &&
 	       syslet_same_clamp(spare, tsk) &&
 	       syslet_same_cookie(spare, tsk) &&
 	       syslet_same_seccomp(spare, tsk) &&
-	       syslet_ioprio(spare) == syslet_ioprio(tsk);
+	       syslet_same_undo(spare, tsk) &&
+	       syslet_same_io(spare, tsk);
 }
 
 /* --- making and choosing ----------------------------------------------- */
@@ -277,7 +307,8 @@ static int syslet_spare_main(void *arg)
 	return syslet_park(arg);
 }
 
-static struct syslet_task *syslet_clone_spare(struct syslet_ctx *ctx)
+/* Clone one and choose it. */
+static bool syslet_clone_spare(struct syslet_ctx *ctx)
 {
 	struct kernel_clone_args args = {
 		.flags		= CLONE_VM | CLONE_FS | CLONE_FILES |
@@ -291,15 +322,15 @@ static struct syslet_task *syslet_clone_spare(struct syslet_ctx *ctx)
 	bool fresh;
 
 	if (data_race(ctx->nr_tasks) >= SYSLET_MAX_TASKS)
-		return NULL;
+		return false;
 	st = syslet_task_alloc(ctx);
 	if (!st)
-		return NULL;
+		return false;
 	args.fn_arg = st;
 	tsk = create_syslet_spare(&args);
 	if (IS_ERR(tsk)) {
 		syslet_task_free(st);
-		return NULL;
+		return false;
 	}
 	st->task = tsk;
 
@@ -310,53 +341,43 @@ static struct syslet_task *syslet_clone_spare(struct syslet_ctx *ctx)
 	spin_unlock_irq(&current->sighand->siglock);
 
 	/* The cgroup of the clone, for one, is not the parent's decision. */
-	fresh = syslet_is_fresh(tsk);
+	fresh = syslet_is_fresh(current, tsk);
 	spin_lock(&ctx->lock);
 	ctx->nr_tasks++;
 	st->retire = !fresh;
 	if (fresh) {
 		list_add(&st->node, &ctx->parked);
 		ctx->nr_parked++;
+		WRITE_ONCE(ctx->next, st);
 	}
 	spin_unlock(&ctx->lock);
 
 	trace_syslet_clone(tsk);
 	wake_up_new_task(tsk);
-	return fresh ? st : NULL;
+	return fresh;
 }
 
-/* The latest parked spare that is fresh; stale ones before it retire. */
-static struct syslet_task *syslet_choose_parked(struct syslet_ctx *ctx)
+/* Choose the latest parked spare that is fresh; stale ones before it retire. */
+static bool syslet_choose_parked(struct syslet_ctx *ctx)
 {
 	struct syslet_task *st, *tmp;
 
 	guard(spinlock)(&ctx->lock);
+	WRITE_ONCE(ctx->next, NULL);
 	list_for_each_entry_safe(st, tmp, &ctx->parked, node) {
-		if (syslet_is_fresh(st->task))
-			return st;
-		/* The leader stays; it will be fresh again or never used. */
-		if (thread_group_leader(st->task))
+		if (syslet_is_fresh(current, st->task)) {
+			WRITE_ONCE(ctx->next, st);
+			return true;
+		}
+		/* It will be fresh again, or stays unused. */
+		if (!syslet_may_retire(st->task))
 			continue;
 		list_del_init(&st->node);
 		ctx->nr_parked--;
 		st->retire = true;
 		wake_up_process(st->task);
 	}
-	return NULL;
-}
-
-static noinline int syslet_choose_spare(struct syslet_ctx *ctx)
-{
-	struct syslet_task *next;
-
-	WRITE_ONCE(ctx->next, NULL);
-	next = syslet_choose_parked(ctx);
-	if (!next)
-		next = syslet_clone_spare(ctx);
-	if (!next)
-		return -EAGAIN;
-	WRITE_ONCE(ctx->next, next);
-	return 0;
+	return false;
 }
 
 /**
@@ -378,10 +399,10 @@ int syslet_prepare_spare(struct syslet_ctx *ctx)
 	 */
 	scoped_guard(rcu) {
 		next = READ_ONCE(ctx->next);
-		if (likely(next && syslet_is_fresh(next->task)))
+		if (likely(next && syslet_is_fresh(current, next->task)))
 			return 0;
 	}
-	return syslet_choose_spare(ctx);
+	return syslet_choose_parked(ctx) || syslet_clone_spare(ctx) ? 0 : -EAGAIN;
 }
 
 /* --- parking ----------------------------------------------------------- */
@@ -425,8 +446,14 @@ static bool syslet_list_spare(struct syslet_task *st)
 	return true;
 }
 
-/* As any thread: stop with the group, freeze, run task work; or die. */
-static void syslet_handle_signals(void)
+/**
+ * syslet_handle_signals - what a helper does instead of returning to user space
+ *
+ * As any thread: stop with the group, freeze, run task work; or die.
+ *
+ * Context: Process context, with nothing held that exit does not release.
+ */
+void syslet_handle_signals(void)
 {
 	struct ksignal ksig;
 
@@ -437,7 +464,8 @@ static void syslet_handle_signals(void)
 		clear_notify_signal();
 		task_work_run();
 	}
-	get_signal(&ksig);
+	if (signal_pending(current))
+		get_signal(&ksig);
 }
 
 /**
@@ -460,7 +488,7 @@ long syslet_park(struct syslet_task *st)
 	for (;;) {
 		/* [A] pairs with syslet_offer() */
 		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
-		if (READ_ONCE(ctx->next) == st && smp_load_acquire(&ctx->offer)) {
+		if (smp_load_acquire(&ctx->offer) == st) {
 			__set_current_state(TASK_RUNNING);
 			if (syslet_adopt(st, &ret))
 				return ret;
@@ -498,6 +526,35 @@ static void syslet_ctx_kill(struct syslet_ctx *ctx)
 		syslet_ctx_put(ctx);
 }
 
+/* Before the address space is gone, which the ring is known by. */
+static void syslet_drop_ring(struct syslet_ctx *ctx)
+{
+	if (ctx->ring)
+		syslet_ring_put(ctx->ring);
+	ctx->ring = NULL;
+	ctx->ring_addr = 0;
+}
+
+/*
+ * The dead process is judged by its group leader. That may have been a helper
+ * since before the main thread changed its credentials.
+ */
+static void syslet_inherit_cred(struct syslet_ctx *ctx)
+{
+	const struct cred *cred;
+
+	scoped_guard(spinlock_irq, &current->sighand->siglock) {
+		cred = ctx->carrier ? rcu_dereference_protected(ctx->carrier->real_cred, 1) :
+				      ctx->cred;
+		if (cred)
+			get_cred(cred);
+	}
+	if (cred) {
+		syslet_install_cred(cred);
+		put_cred(cred);
+	}
+}
+
 /**
  * __syslet_exit - a task that takes part in syslets exits
  * @tsk: the current task
@@ -524,8 +581,12 @@ void __syslet_exit(struct task_struct *tsk)
 	spin_unlock(&ctx->lock);
 
 	syslet_call_put(st);
-	if (!__syslet_is_helper(tsk))
+	if (!__syslet_is_helper(tsk)) {
 		syslet_ctx_kill(ctx);
+		syslet_drop_ring(ctx);
+	} else if (thread_group_leader(tsk)) {
+		syslet_inherit_cred(ctx);
+	}
 }
 
 /* Context: siglock held. */
@@ -534,6 +595,8 @@ static struct syslet_task *syslet_detach(struct task_struct *tsk)
 	struct syslet_task *st = tsk->syslet;
 	struct syslet_ctx *ctx = st->ctx;
 
+	if (syslet_shares_tgid(tsk) && !ctx->cred)
+		ctx->cred = get_cred(rcu_dereference_protected(tsk->real_cred, 1));
 	syslet_return_tid(ctx, tsk);
 	if (ctx->carrier == tsk)
 		WRITE_ONCE(ctx->carrier, NULL);
@@ -574,6 +637,7 @@ void __syslet_exec(struct task_struct *tsk)
 	struct syslet_task *st;
 
 	syslet_ctx_kill(tsk->syslet->ctx);
+	syslet_drop_ring(tsk->syslet->ctx);
 	spin_lock_irq(&tsk->sighand->siglock);
 	st = syslet_detach(tsk);
 	spin_unlock_irq(&tsk->sighand->siglock);
@@ -639,12 +703,14 @@ bool __syslet_is_helper(struct task_struct *tsk)
 
 /**
  * __syslet_user_side - see syslet_user_side()
- * @tsk: a task that takes part in syslets
+ * @tsk: a task; it may be dying
  *
- * Context: siglock held.
+ * Context: siglock held, for an answer that stays true; or RCU.
  * Return: the carrier of its thread, or @tsk when there is none.
  */
 struct task_struct *__syslet_user_side(struct task_struct *tsk)
 {
-	return tsk->syslet->ctx->carrier ?: tsk;
+	struct syslet_task *st = READ_ONCE(tsk->syslet);
+
+	return (st ? READ_ONCE(st->ctx->carrier) : NULL) ?: tsk;
 }

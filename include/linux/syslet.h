@@ -55,7 +55,7 @@ static inline void syslet_fork(struct task_struct *tsk)
 	tsk->flags &= ~PF_SYSLET_ARMED;
 }
 
-/* Called at the start of do_exit(). */
+/* Called first thing in do_exit(). */
 static inline void syslet_exit(struct task_struct *tsk)
 {
 	if (unlikely(tsk->syslet))
@@ -97,11 +97,21 @@ static inline bool syslet_is_helper(struct task_struct *tsk)
 
 /*
  * The task that has the user side of the thread for which @tsk works; @tsk
- * itself if that is not a helper. Called under siglock.
+ * itself if that is not a helper. Called under siglock, or RCU.
  */
 static inline struct task_struct *syslet_user_side(struct task_struct *tsk)
 {
-	return likely(!tsk->syslet) ? tsk : __syslet_user_side(tsk);
+	return likely(!READ_ONCE(tsk->syslet)) ? tsk : __syslet_user_side(tsk);
+}
+
+/*
+ * @tsk was looked up by @nr: has the TID moved to another task since? Called
+ * under siglock or pi_lock, which a handoff takes both.
+ */
+static inline bool syslet_lost_tid(struct task_struct *tsk, pid_t nr)
+{
+	guard(rcu)();
+	return unlikely(READ_ONCE(tsk->syslet)) && find_task_by_vpid(nr) != tsk;
 }
 
 #else /* !CONFIG_SYSLET */
@@ -121,6 +131,11 @@ static inline bool syslet_is_helper(struct task_struct *tsk)
 static inline struct task_struct *syslet_user_side(struct task_struct *tsk)
 {
 	return tsk;
+}
+
+static inline bool syslet_lost_tid(struct task_struct *tsk, pid_t nr)
+{
+	return false;
 }
 
 static inline int syslet_refuse_block(void)

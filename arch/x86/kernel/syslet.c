@@ -123,9 +123,9 @@ static void syslet_adopt_segments(struct thread_struct *to,
 
 	load_TLS(to, smp_processor_id());
 	syslet_load_selectors(to);
-	if (to->fsindex <= 3)
+	if (to->fsindex <= 3 || cpu_feature_enabled(X86_FEATURE_FSGSBASE))
 		x86_fsbase_write_cpu(to->fsbase);
-	if (to->gsindex <= 3)
+	if (to->gsindex <= 3 || cpu_feature_enabled(X86_FEATURE_FSGSBASE))
 		x86_gsbase_write_cpu_inactive(to->gsbase);
 }
 

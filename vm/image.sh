@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Pack build/initramfs.gz: busybox, vm/init, and everything below build/root
-# (programs under test), with the libraries that they need.
+# Pack build/initramfs.gz: busybox, vm/init, what the guest is to run (also
+# anything below build/root), with the libraries that they need.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=vm/lib.sh
@@ -22,6 +22,15 @@ echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
 printf 'nobody:x:65534:65534:nobody:/:/bin/sh\n' >>"$root/etc/passwd"
 echo 'root:x:0:' >"$root/etc/group"
 [ ! -d "$build/root" ] || cp -a "$build/root/." "$root/"
+cp "$top/vm/walk.sh" "$root/usr/local/bin/walk"
+cp "$top/vm/guest-check.sh" "$root/usr/local/bin/check"
+mkdir -p "$root/opt/libsyslet-tests"
+for f in "$build/lib/lsr" "$build"/bench/bench-*; do
+	[ ! -x "$f" ] || cp "$f" "$root/usr/local/bin/"
+done
+for f in "$build"/lib/tests/t-* "$top/lib/libsyslet/tests/run"; do
+	[ ! -x "$f" ] || cp "$f" "$root/opt/libsyslet-tests/"
+done
 
 # shared libraries, found as the loader would
 find "$root" -type f -perm -u+x -exec sh -c 'ldd "$1" 2>/dev/null' _ {} \; |

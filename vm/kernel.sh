@@ -120,7 +120,8 @@ compile()
 {
 	local log=$obj/build.log
 
-	export CCACHE_DIR=${CCACHE_DIR:-$build/ccache} CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=$build
+	# Hits for any clone of the repository, wherever it is.
+	export CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=$build
 	export KBUILD_BUILD_TIMESTAMP="2026-01-01" KBUILD_BUILD_USER=syslet KBUILD_BUILD_HOST=build
 	say "building the $name kernel (a first build takes 6 to 10 minutes; log: $log)"
 	if ! make -C "$tree" O="$obj" CC="ccache gcc" -j"$(nproc)" bzImage >"$log" 2>&1; then

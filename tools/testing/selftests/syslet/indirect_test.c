@@ -274,7 +274,7 @@ TEST_F(indirect, accept_with_file_flags)
 	struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = "\0syslet-flags" };
 	socklen_t len = offsetof(struct sockaddr_un, sun_path) + 13;
 	int s = socket(AF_UNIX, SOCK_STREAM, 0), c = socket(AF_UNIX, SOCK_STREAM, 0);
-	struct syslet_completion comp;
+	struct syslet_completion comp = {};
 
 	ASSERT_EQ(0, bind(s, (struct sockaddr *)&sun, len));
 	ASSERT_EQ(0, listen(s, 1));

@@ -428,6 +428,11 @@ TEST_F(process, nproc_limit_refuses_before_anything_ran)
 	ASSERT_EQ(0, wait_status(pid));
 }
 
+static void *handoff_main(void *arg)
+{
+	return (void *)force_handoff(arg);
+}
+
 TEST_F(process, spares_go_when_their_thread_exits)
 {
 	struct syslet_ring *ring = ring_alloc(16);
@@ -435,7 +440,7 @@ TEST_F(process, spares_go_when_their_thread_exits)
 	int i;
 
 	for (i = 0; i < 50; i++) {
-		ASSERT_EQ(0, pthread_create(&t, NULL, (void *(*)(void *))force_handoff, ring));
+		ASSERT_EQ(0, pthread_create(&t, NULL, handoff_main, ring));
 		ASSERT_EQ(0, pthread_join(t, NULL));
 	}
 	while (count_threads() != 1)

@@ -215,12 +215,27 @@ TEST_F(ring, each_waiter_is_woken_when_it_has_enough)
 	}
 }
 
-/* Two threads complete into one ring, a third takes: all arrive once. */
+/*
+ * Three threads complete into one ring, another takes: all arrive once. They
+ * stay until then, as the exit of a thread cancels what it has in flight.
+ */
+static atomic_int all_taken;
+
 struct producer {
 	struct syslet_ring *ring;
 	int n, base;
 	pthread_t thread;
 };
+
+/* Returns the end of the pipe that keeps the read waiting. */
+static void *leaver_main(void *arg)
+{
+	static struct blocker b;
+
+	if (blocker_begin(&b, arg, 77) != -ESYSLETPENDING)
+		return NULL;
+	return (void *)(long)b.fd[1];
+}
 
 static void *producer_main(void *arg)
 {
@@ -241,7 +256,22 @@ static void *producer_main(void *arg)
 			return "submit";
 		i++;
 	}
+	while (!all_taken)
+		sched_yield();
 	return NULL;
+}
+
+TEST_F(ring, exit_of_a_thread_cancels_its_calls)
+{
+	pthread_t t;
+	void *fd;
+
+	ASSERT_EQ(0, pthread_create(&t, NULL, leaver_main, self->ring));
+	ASSERT_EQ(0, pthread_join(t, &fd));
+	ASSERT_LT(0, (long)fd);
+	ASSERT_EQ(0, ring_reap(self->ring, &self->comp));
+	ASSERT_EQ(-ECANCELED, self->comp.status);
+	ASSERT_EQ(77, self->comp.caller_data);
 }
 
 TEST_F_TIMEOUT(ring, producers_in_several_threads, 120)
@@ -262,6 +292,7 @@ TEST_F_TIMEOUT(ring, producers_in_several_threads, 120)
 		ASSERT_GT(N * EACH, self->comp.caller_data);
 		ASSERT_EQ(0, seen[self->comp.caller_data]++);
 	}
+	all_taken = 1;
 	for (i = 0; i < N; i++) {
 		ASSERT_EQ(0, pthread_join(p[i].thread, &err));
 		ASSERT_EQ(NULL, err);

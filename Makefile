@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The way in: see README. Everything is built below build/.
+#
+# GUEST=normal|debug picks a kernel, LIMIT=seconds bounds a guest, V=1 shows
+# the commands of the library's build.
+GUEST	?= normal
+export GUEST LIMIT SHARE QEMU_OPTS TREE
+
+all: run
+
+help:
+	@sed -n 's/^\(make [^ ]*\) *\(.*\)/\1\t\2/p' README
+
+kernel:
+	@vm/kernel.sh $(GUEST)
+
+lib:
+	@$(MAKE) --no-print-directory -C lib/libsyslet
+
+install:
+	@$(MAKE) --no-print-directory -C lib/libsyslet install
+
+lib-check:
+	@$(MAKE) --no-print-directory -C lib/libsyslet check
+
+# What the guest runs: selftests, the library's programs, benchmarks.
+image: kernel
+	@vm/tests.sh
+	@$(MAKE) --no-print-directory -C lib/libsyslet all tests
+	@$(MAKE) --no-print-directory -C bench
+	@vm/image.sh
+
+run: image
+	@vm/run.sh
+
+check: image
+	@vm/check.sh
+
+check-debug:
+	@$(MAKE) --no-print-directory GUEST=debug check
+
+bench: image
+	@vm/bench.sh
+
+guest: image
+	@vm/guest.sh '$(subst ','\'',$(CMD))'
+
+shell: image
+	@vm/guest.sh --shell
+
+lint:
+	@vm/lint.sh
+
+clean:
+	rm -rf build
+
+.PHONY: all help kernel lib install lib-check image run check check-debug bench guest shell lint clean

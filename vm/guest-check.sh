@@ -1,0 +1,11 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# In the guest: all tests, one after the other. Fails if any does.
+rc=0
+for t in /opt/syslet-tests/*_test; do
+	[ -z "$ONLY" ] || case $t in *"$ONLY"*) ;; *) continue ;; esac
+	echo "# ${t##*/}"
+	"$t" || rc=1
+done
+[ -n "$ONLY" ] || /opt/libsyslet-tests/run /opt/libsyslet-tests/t-* || rc=1
+exit $rc

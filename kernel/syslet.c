@@ -27,12 +27,12 @@
  *     sched_submit_work()
  *       syslet_block()                     ...
  *         save FPU and segments
- *         ctx->offer = C                   woken
+ *         ctx->offer = token               woken
  *         [A] wake up C                    syslet_adopt()
- *   ... sleeps, wakes, works on ...          cmpxchg(&ctx->offer, C, NULL) [B]
+ *   ... sleeps, wakes, works on ...          cmpxchg(&ctx->offer, token, 0) [B]
  *                                            TID, signals   (siglock)
  *   the handler returned                     all the rest
- *     cmpxchg(&ctx->offer, C, NULL) [B]      complete_all(&call->adopted) [C]
+ *     cmpxchg(&ctx->offer, token, 0) [B]     complete_all(&call->adopted) [C]
  *     failed: C was first                  returns to user space with
  *   syslet_finish()                        -ESYSLETPENDING
  *     wait for call->adopted [C]
@@ -43,8 +43,10 @@
  * [A] The offer is stored before the wake-up, and the spare sets its state
  *     before it looks at the offer: one of them sees the other. The barriers
  *     are those of set_current_state() and try_to_wake_up().
- * [B] The slot decides. It names C, so that a spare that was replaced as stale
- *     cannot take what is meant for another. If P exchanges first, the call was over
+ * [B] The slot decides. Each offer has a token of its own: a runner that comes
+ *     back late must not take the offer of a later carrier for its own, nor a
+ *     spare that was replaced take what was meant for another. If P exchanges
+ *     first, the call was over
  *     before anyone took the user side: the handoff is cancelled and the
  *     result returned as usual. So a call that slept is not always pending.
  *     If C is first it cannot fail any more: nothing in an adoption allocates,
@@ -184,7 +186,7 @@ static int syslet_prepare_call(struct syslet_task *st,
 	call->regs = regs;
 	call->args = args;
 	call->refused = false;
-	call->offered = NULL;
+	call->offered = 0;
 	call->evict = false;
 	reinit_completion(&call->adopted);
 	return 0;
@@ -206,9 +208,10 @@ static void syslet_offer(struct syslet_task *st)
 	arch_syslet_save(st->task);
 	spare = READ_ONCE(ctx->next);
 	if (likely(spare)) {
-		st->call.offered = spare;
+		st->call.offered = ++ctx->offers;
+		WRITE_ONCE(spare->token, st->call.offered);
 		/* [A] pairs with set_current_state() in syslet_park() */
-		smp_store_release(&ctx->offer, spare);
+		smp_store_release(&ctx->offer, st->call.offered);
 		wake_up_process(spare->task);
 	}
 	preempt_enable_no_resched();
@@ -421,7 +424,7 @@ bool syslet_adopt(struct syslet_task *st, long *ret)
 	struct task_struct *from;
 
 	/* [B] pairs with syslet_withdraw() */
-	if (cmpxchg(&ctx->offer, st, NULL) != st)
+	if (cmpxchg(&ctx->offer, st->token, 0) != st->token)
 		return false;
 
 	/* From here on the carrier, which made the offer, waits for us. */
@@ -466,14 +469,14 @@ bool syslet_adopt(struct syslet_task *st, long *ret)
  */
 bool syslet_withdraw(struct syslet_task *st)
 {
-	struct syslet_task *spare = st->call.offered;
+	unsigned long token = st->call.offered;
 
-	if (likely(!spare))
+	if (likely(!token))
 		return true;
-	st->call.offered = NULL;
+	st->call.offered = 0;
 
 	/* [B] pairs with syslet_adopt() */
-	if (cmpxchg(&st->ctx->offer, spare, NULL) == spare)
+	if (cmpxchg(&st->ctx->offer, token, 0) == token)
 		return true;
 	/* [C] pairs with syslet_adopt() */
 	wait_for_completion(&st->call.adopted);

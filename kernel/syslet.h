@@ -34,8 +34,8 @@ struct syslet_restart {
  * @eventfd: signalled after the post, or NULL; a reference
  * @node: in syslet_ctx.running while a runner has it; under syslet_ctx.lock
  * @adopted: done when the spare has taken all that it takes
- * @offered: the spare that the user side is on offer to, or was until it took
- *	     it; cleared by the submitter when it knows. Not dereferenced.
+ * @offered: token of the offer of the user side, until the submitter knows what
+ *	     became of it; 0: none was made
  * @refused: written before @adopted is done: the spare did not take over
  * @evict: no call yet: the group leader wants another task to make it
  * @restart: how to continue an interrupted call (-ERESTART_RESTARTBLOCK),
@@ -49,7 +49,7 @@ struct syslet_call {
 	struct syslet_kring		*ring;
 	struct eventfd_ctx		*eventfd;
 	struct list_head		node;
-	struct syslet_task		*offered;
+	unsigned long			offered;
 	struct completion		adopted;
 	bool				refused;
 	bool				evict;
@@ -61,6 +61,7 @@ struct syslet_call {
  * @ctx: the thread's context; a reference
  * @task: the task; this object lives from its entry to its release
  * @node: in syslet_ctx.parked while it is a spare; under syslet_ctx.lock
+ * @token: the last offer that was made to this spare; by the carrier
  * @retire: set under syslet_ctx.lock: the spare shall exit
  * @call: what it is doing for the user
  * @rcu: freed by RCU, as the hook looks at @task without a lock
@@ -71,6 +72,7 @@ struct syslet_task {
 	struct syslet_ctx	*ctx;
 	struct task_struct	*task;
 	struct list_head	node;
+	unsigned long		token;
 	bool			retire;
 	struct syslet_call	call;
 	struct rcu_head		rcu;
@@ -83,9 +85,10 @@ struct syslet_task {
  *	     with READ_ONCE(). NULL when the thread has exited.
  * @tid: the struct pid that a carrier left when it joined the group leader's;
  *	 under siglock. Held for the carrier, without a task meanwhile.
- * @offer: the handoff slot. The hook puts the spare there that is to adopt;
- *	   whoever exchanges it for NULL owns the user side: that spare, or the
+ * @offer: the handoff slot: the token of an offer, or 0. Whoever exchanges it
+ *	   for 0 owns the user side: the spare that it was made to, or the
  *	   submitter to keep it. See syslet.c.
+ * @offers: counts offers, for tokens that are never used again. Carrier only.
  * @next: the spare that an offer is for; chosen by the carrier when it arms,
  *	  cleared when it leaves the parked state. Written under @lock.
  * @cred: of a main thread that has exited, for the group leader; see
@@ -107,7 +110,8 @@ struct syslet_ctx {
 	refcount_t		refs;
 	struct task_struct	*carrier;
 	struct pid		*tid;
-	struct syslet_task	*offer;
+	unsigned long		offer;
+	unsigned long		offers;
 	struct syslet_task	*next;
 	const struct cred	*cred;
 

@@ -257,8 +257,7 @@ static bool syslet_same_seccomp(struct task_struct *a, struct task_struct *b)
 }
 
 /* prctl()s that are kept in PF_*, with no writer but the thread. */
-#define SYSLET_PF_SAME	(PF_MCE_PROCESS | PF_MCE_EARLY | PF_MEMALLOC_NOIO | \
-			 PF_LOCAL_THROTTLE)
+#define SYSLET_PF_SAME	(PF_MCE_PROCESS | PF_MCE_EARLY | PF_LOCAL_THROTTLE)
 #define SYSLET_PFA_SAME	(~(1UL << PFA_NO_NEW_PRIVS))
 
 /**
@@ -468,6 +467,14 @@ void syslet_handle_signals(void)
 		get_signal(&ksig);
 }
 
+/* Only a hint: cmpxchg() in syslet_adopt() decides. */
+static bool syslet_is_offered(struct syslet_task *st)
+{
+	unsigned long offer = smp_load_acquire(&st->ctx->offer);
+
+	return offer && offer == READ_ONCE(st->token);
+}
+
 /**
  * syslet_park - wait as a spare until there is a user side to adopt
  * @st: the current task
@@ -488,7 +495,7 @@ long syslet_park(struct syslet_task *st)
 	for (;;) {
 		/* [A] pairs with syslet_offer() */
 		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
-		if (smp_load_acquire(&ctx->offer) == st) {
+		if (syslet_is_offered(st)) {
 			__set_current_state(TASK_RUNNING);
 			if (syslet_adopt(st, &ret))
 				return ret;

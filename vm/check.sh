@@ -10,6 +10,24 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 guest=${GUEST:-normal}
 out=$top/build/check-$guest.tap
 
+# a disk for disk_test: directories of files whose size is their name
+disk()
+{
+	local dir=$top/build/disk d f
+
+	if [ ! -e "$top/build/disk.img" ]; then
+		rm -rf "$dir"
+		for d in {0..39}; do
+			mkdir -p "$dir/$d"
+			for f in {1..20}; do
+				head -c "$f" /dev/zero >"$dir/$d/$f"
+			done
+		done
+		mke2fs -q -F -t ext4 -b 4096 -d "$dir" "$top/build/disk.img" 32M
+	fi
+}
+
+disk
 quick=
 [ "$guest" = normal ] || quick="SYSLET_QUICK=1"
 rc=0
@@ -17,7 +35,7 @@ rc=0
 	echo "# the library on this machine"
 	"$top/lib/libsyslet/tests/run" "$top"/build/lib/tests/* || rc=1
 	echo "# in the guest, $guest kernel"
-	LIMIT=${LIMIT:-2400} "$top/vm/guest.sh" "$quick check" || rc=1
+	DISKS=$top/build/disk.img LIMIT=${LIMIT:-2400} "$top/vm/guest.sh" "$quick check" || rc=1
 	[ $rc = 0 ] || echo "# a test, or the guest, failed"
 } | tee "$out" | sed -u '/^#  RUN\|^#  *OK /d'
 rc=${PIPESTATUS[0]}

@@ -156,6 +156,22 @@ TEST_F(async, status_is_carried_as_long)
 	ASSERT_EQ(0, self->comp.status);
 }
 
+TEST_F_TIMEOUT(async, idle_spares_retire, 120)
+{
+	struct blocker b[32];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(b); i++)
+		ASSERT_EQ(-ESYSLETPENDING, blocker_begin(&b[i], self->ring, i));
+	for (i = 0; i < ARRAY_LEN(b); i++)
+		ASSERT_EQ(1, blocker_end(&b[i], self->ring));
+	ASSERT_LT(ARRAY_LEN(b), count_threads());
+	/* us, one spare, and the group leader, which stays */
+	while (count_threads() > 3)
+		sched_yield();
+	ASSERT_EQ(0, force_handoff(self->ring));
+}
+
 TEST_F_TIMEOUT(async, hundred_thousand_blocking_calls_and_few_tasks, 600)
 {
 	unsigned int i, pending = 0, n = getenv("SYSLET_QUICK") ? 10000 : 100000;

@@ -46,9 +46,9 @@
  * [B] The slot decides. Each offer has a token of its own: a runner that comes
  *     back late must not take the offer of a later carrier for its own, nor a
  *     spare that was replaced take what was meant for another. If P exchanges
- *     first, the call was over
- *     before anyone took the user side: the handoff is cancelled and the
- *     result returned as usual. So a call that slept is not always pending.
+ *     first, then the call was over before anyone took the user side: the
+ *     handoff is cancelled and the result returned as usual. So a call that
+ *     slept is not always pending.
  *     If C is first it cannot fail any more: nothing in an adoption allocates,
  *     faults or waits for P. Adoptions that must not take place (P is traced
  *     now, got waiters on a PI futex, or attributes that C has not) are refused
@@ -152,7 +152,7 @@ static int syslet_use_ring(struct syslet_ctx *ctx, u64 addr)
 /*
  * Check that a call may go async now, and note all that its completion will
  * need, so that finishing it cannot fail. -EAGAIN if it may not; nothing has
- * run then.
+ * run then, and the restart codes can be returned as well.
  */
 static int syslet_prepare_call(struct syslet_task *st,
 			       const struct indirect_registers *regs,
@@ -270,7 +270,7 @@ static void syslet_move_signals(struct task_struct *from)
 	struct task_struct *to = current;
 	sigset_t kill, moved;
 
-	lockdep_assert_held(&to->sighand->siglock);
+	lockdep_assert_held(syslet_siglock(to));
 
 	siginitset(&kill, sigmask(SIGKILL));
 	sigandnsets(&moved, &from->pending.signal, &kill);
@@ -324,7 +324,7 @@ static void syslet_move_children(struct task_struct *from)
  */
 void syslet_install_cred(const struct cred *new)
 {
-	const struct cred *old = current->real_cred;
+	const struct cred *old = rcu_dereference_protected(current->real_cred, true);
 
 	if (old == new)
 		return;
@@ -394,19 +394,25 @@ static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 {
 	struct task_struct *to = current;
 
-	guard(spinlock_irq)(&to->sighand->siglock);
-	scoped_guard(raw_spinlock, &from->pi_lock) {
-		/* Again: others may have changed what was found when arming. */
-		if (!syslet_is_movable(from) || !syslet_is_fresh(from, to))
-			return false;
+	bool ok;
+
+	spin_lock_irq(syslet_siglock(to));
+	raw_spin_lock(&from->pi_lock);
+	/* Again: others may have changed what was found when arming. */
+	ok = syslet_is_movable(from) && syslet_is_fresh(from, to);
+	if (ok) {
 		WRITE_ONCE(ctx->carrier, to);
 		syslet_pass_tid(ctx, from, to);
 	}
-	syslet_move_signals(from);
-	/* Only ever set; by TSYNC from other threads too, under this lock. */
-	if (task_no_new_privs(from))
-		task_set_no_new_privs(to);
-	return true;
+	raw_spin_unlock(&from->pi_lock);
+	if (ok) {
+		syslet_move_signals(from);
+		/* Only ever set; by TSYNC from other threads too, under this lock. */
+		if (task_no_new_privs(from))
+			task_set_no_new_privs(to);
+	}
+	spin_unlock_irq(syslet_siglock(to));
+	return ok;
 }
 
 /**
@@ -506,7 +512,8 @@ static bool syslet_may_repeat(struct syslet_task *st)
 	guard(rcu)();
 	carrier = READ_ONCE(st->ctx->carrier);
 	return carrier && !indirect_is_watched(carrier) &&
-	       rcu_access_pointer(carrier->real_cred) == current->real_cred;
+	       rcu_access_pointer(carrier->real_cred) ==
+	       rcu_access_pointer(current->real_cred);
 }
 
 /*
@@ -549,9 +556,9 @@ static long syslet_finish(struct syslet_task *st, long ret)
 	struct syslet_call *call = &st->call;
 
 	/* Our signal mask was changed by another task. */
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(syslet_siglock(current));
 	recalc_sigpending();
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(syslet_siglock(current));
 
 	ret = syslet_restart(st, ret);
 	/* What the call left for its return to user space is part of it. */

@@ -9,7 +9,7 @@
 #include <linux/indirect.h>
 #include <linux/list.h>
 #include <linux/refcount.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 #include <linux/syslet.h>
 #include <linux/workqueue.h>
@@ -115,6 +115,7 @@ struct syslet_ctx {
 	struct syslet_task	*next;
 	const struct cred	*cred;
 
+	/* Protects the rest, but for the ring. */
 	spinlock_t		lock;
 	struct list_head	parked;
 	struct list_head	running;
@@ -129,6 +130,12 @@ struct syslet_ctx {
 	u64			ring_addr;
 	struct rcu_head		rcu;
 };
+
+/* Of a task that is not released yet, and so keeps its sighand. */
+static inline spinlock_t *syslet_siglock(struct task_struct *tsk)
+{
+	return &rcu_dereference_protected(tsk->sighand, true)->siglock;
+}
 
 /* indirect.c: make the call. */
 long indirect_dispatch(const struct indirect_registers *regs);

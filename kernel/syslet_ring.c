@@ -27,16 +27,17 @@
 #include <trace/events/syslet.h>
 
 #define SYSLET_RING_BITS	8
-#define SYSLET_RING_MAX		(1U << 20)
+#define SYSLET_RING_MAX		BIT(20)
 /* How often a runner looks whether a full ring has room. */
 #define SYSLET_RING_FULL_MS	10
 
 struct syslet_ring_bucket {
+	/* Protects the list, and reference counts that reach zero. */
 	spinlock_t		lock;
 	struct hlist_head	rings;
 } ____cacheline_aligned_in_smp;
 
-static struct syslet_ring_bucket syslet_rings[1 << SYSLET_RING_BITS];
+static struct syslet_ring_bucket syslet_rings[BIT(SYSLET_RING_BITS)];
 
 /**
  * struct syslet_kring - the kernel's side of a ring
@@ -55,6 +56,7 @@ struct syslet_kring {
 	struct mm_struct		*mm;
 	struct syslet_ring __user	*uring;
 	atomic_t			reserved;
+	/* Orders posts, and posts against waits. */
 	spinlock_t			lock;
 	struct list_head		waiters;
 	wait_queue_head_t		room;

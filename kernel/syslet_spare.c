@@ -143,9 +143,9 @@ struct syslet_task *syslet_enter(void)
 	st->task = current;
 	ctx->carrier = current;
 
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(syslet_siglock(current));
 	WRITE_ONCE(current->syslet, st);
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(syslet_siglock(current));
 	return st;
 }
 
@@ -320,6 +320,7 @@ static bool syslet_clone_spare(struct syslet_ctx *ctx)
 	struct task_struct *tsk;
 	bool fresh;
 
+	/* A bound, not a count: one more or less does not matter. */
 	if (data_race(ctx->nr_tasks) >= SYSLET_MAX_TASKS)
 		return false;
 	st = syslet_task_alloc(ctx);
@@ -333,11 +334,11 @@ static bool syslet_clone_spare(struct syslet_ctx *ctx)
 	}
 	st->task = tsk;
 
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(syslet_siglock(current));
 	WRITE_ONCE(tsk->syslet, st);
 	/* The program does not know it: see synchronize_group_exit(). */
 	current->signal->quick_threads--;
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(syslet_siglock(current));
 
 	/* The cgroup of the clone, for one, is not the parent's decision. */
 	fresh = syslet_is_fresh(current, tsk);
@@ -359,14 +360,13 @@ static bool syslet_clone_spare(struct syslet_ctx *ctx)
 /* Choose the latest parked spare that is fresh; stale ones before it retire. */
 static bool syslet_choose_parked(struct syslet_ctx *ctx)
 {
-	struct syslet_task *st, *tmp;
+	struct syslet_task *st, *tmp, *found = NULL;
 
-	guard(spinlock)(&ctx->lock);
-	WRITE_ONCE(ctx->next, NULL);
+	spin_lock(&ctx->lock);
 	list_for_each_entry_safe(st, tmp, &ctx->parked, node) {
 		if (syslet_is_fresh(current, st->task)) {
-			WRITE_ONCE(ctx->next, st);
-			return true;
+			found = st;
+			break;
 		}
 		/* It will be fresh again, or stays unused. */
 		if (!syslet_may_retire(st->task))
@@ -376,7 +376,9 @@ static bool syslet_choose_parked(struct syslet_ctx *ctx)
 		st->retire = true;
 		wake_up_process(st->task);
 	}
-	return false;
+	WRITE_ONCE(ctx->next, found);
+	spin_unlock(&ctx->lock);
+	return found;
 }
 
 /**
@@ -386,7 +388,7 @@ static bool syslet_choose_parked(struct syslet_ctx *ctx)
  * Chooses one that is parked, or clones one: here, and not when it is needed.
  *
  * Context: Process context, of the carrier; may sleep.
- * Return: 0, or -EAGAIN if there is none.
+ * Return: 0; -EAGAIN if there is none; -ERESTARTNOINTR to be called again.
  */
 int syslet_prepare_spare(struct syslet_ctx *ctx)
 {
@@ -401,7 +403,10 @@ int syslet_prepare_spare(struct syslet_ctx *ctx)
 		if (likely(next && syslet_is_fresh(current, next->task)))
 			return 0;
 	}
-	return syslet_choose_parked(ctx) || syslet_clone_spare(ctx) ? 0 : -EAGAIN;
+	if (syslet_choose_parked(ctx) || syslet_clone_spare(ctx))
+		return 0;
+	/* Nothing can be cloned while a signal waits: take that first. */
+	return signal_pending(current) ? -ERESTARTNOINTR : -EAGAIN;
 }
 
 /* --- parking ----------------------------------------------------------- */
@@ -416,24 +421,18 @@ void syslet_unpark(struct syslet_task *st)
 {
 	struct syslet_ctx *ctx = st->ctx;
 
-	guard(spinlock)(&ctx->lock);
+	spin_lock(&ctx->lock);
 	WRITE_ONCE(ctx->next, NULL);
 	list_del_init(&st->node);
 	ctx->nr_parked--;
 	ctx->low_parked = min(ctx->low_parked, ctx->nr_parked);
+	spin_unlock(&ctx->lock);
 }
 
-/* False if the task is not wanted as a spare any more. */
-static bool syslet_list_spare(struct syslet_task *st)
+static void __syslet_list_spare(struct syslet_ctx *ctx, struct syslet_task *st)
 {
-	struct syslet_ctx *ctx = st->ctx;
+	lockdep_assert_held(&ctx->lock);
 
-	guard(spinlock)(&ctx->lock);
-	/* A clone was listed, and maybe chosen, before it ran. */
-	if (!list_empty(&st->node))
-		return true;
-	if (ctx->dead || st->retire)
-		return false;
 	list_add(&st->node, &ctx->parked);
 	ctx->nr_parked++;
 	if (ctx->nr_parked > 1 && !ctx->reap_queued) {
@@ -442,7 +441,23 @@ static bool syslet_list_spare(struct syslet_task *st)
 		refcount_inc(&ctx->refs);
 		schedule_delayed_work(&ctx->reap, SYSLET_IDLE);
 	}
-	return true;
+}
+
+/* False if the task is not wanted as a spare any more. */
+static bool syslet_list_spare(struct syslet_task *st)
+{
+	struct syslet_ctx *ctx = st->ctx;
+	bool wanted;
+
+	spin_lock(&ctx->lock);
+	/* A clone was listed, and maybe chosen, before it ran. */
+	wanted = !list_empty(&st->node);
+	if (!wanted && !ctx->dead && !st->retire) {
+		__syslet_list_spare(ctx, st);
+		wanted = true;
+	}
+	spin_unlock(&ctx->lock);
+	return wanted;
 }
 
 /**
@@ -470,6 +485,7 @@ void syslet_handle_signals(void)
 /* Only a hint: cmpxchg() in syslet_adopt() decides. */
 static bool syslet_is_offered(struct syslet_task *st)
 {
+	/* [A] pairs with syslet_offer(): our token was stored before */
 	unsigned long offer = smp_load_acquire(&st->ctx->offer);
 
 	return offer && offer == READ_ONCE(st->token);
@@ -550,7 +566,7 @@ static void syslet_inherit_cred(struct syslet_ctx *ctx)
 {
 	const struct cred *cred;
 
-	scoped_guard(spinlock_irq, &current->sighand->siglock) {
+	scoped_guard(spinlock_irq, syslet_siglock(current)) {
 		cred = ctx->carrier ? rcu_dereference_protected(ctx->carrier->real_cred, 1) :
 				      ctx->cred;
 		if (cred)
@@ -624,9 +640,9 @@ void __syslet_release(struct task_struct *tsk)
 {
 	struct syslet_task *st;
 
-	spin_lock(&tsk->sighand->siglock);
+	spin_lock(syslet_siglock(tsk));
 	st = syslet_detach(tsk);
-	spin_unlock(&tsk->sighand->siglock);
+	spin_unlock(syslet_siglock(tsk));
 	syslet_task_free(st);
 }
 
@@ -645,9 +661,9 @@ void __syslet_exec(struct task_struct *tsk)
 
 	syslet_ctx_kill(tsk->syslet->ctx);
 	syslet_drop_ring(tsk->syslet->ctx);
-	spin_lock_irq(&tsk->sighand->siglock);
+	spin_lock_irq(syslet_siglock(tsk));
 	st = syslet_detach(tsk);
-	spin_unlock_irq(&tsk->sighand->siglock);
+	spin_unlock_irq(syslet_siglock(tsk));
 	syslet_task_free(st);
 }
 
@@ -665,10 +681,10 @@ void syslet_leave(struct syslet_task *st)
 	ctx->nr_tasks--;
 	spin_unlock(&ctx->lock);
 
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(syslet_siglock(current));
 	current->signal->quick_threads++;
 	WRITE_ONCE(current->syslet, NULL);
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(syslet_siglock(current));
 	syslet_task_free(st);
 }
 
@@ -682,7 +698,7 @@ void __syslet_group_exit(struct task_struct *tsk)
 {
 	struct task_struct *t;
 
-	lockdep_assert_held(&tsk->sighand->siglock);
+	lockdep_assert_held(syslet_siglock(tsk));
 
 	for_other_threads(tsk, t) {
 		if (!t->syslet || t->exit_state)

@@ -31,7 +31,8 @@
 static void syslet_set_tid(struct task_struct *tsk, struct pid *pid)
 {
 	hlist_del_rcu(&tsk->pid_links[PIDTYPE_PID]);
-	rcu_assign_pointer(tsk->thread_pid, pid);
+	/* For RCU readers: as in exchange_tids(). */
+	smp_store_release(&tsk->thread_pid, pid);
 	WRITE_ONCE(tsk->pid, pid_nr(pid));
 	hlist_add_head_rcu(&tsk->pid_links[PIDTYPE_PID], &pid->tasks[PIDTYPE_PID]);
 }
@@ -51,7 +52,7 @@ void syslet_pass_tid(struct syslet_ctx *ctx, struct task_struct *from,
 	struct pid *main_tid = task_pid(leader);
 	struct pid *left;
 
-	lockdep_assert_held(&from->sighand->siglock);
+	lockdep_assert_held(syslet_siglock(from));
 
 	if (task_pid(from) != main_tid) {
 		exchange_tids(from, to);
@@ -83,7 +84,7 @@ void syslet_pass_tid(struct syslet_ctx *ctx, struct task_struct *from,
  */
 void syslet_return_tid(struct syslet_ctx *ctx, struct task_struct *tsk)
 {
-	lockdep_assert_held(&tsk->sighand->siglock);
+	lockdep_assert_held(syslet_siglock(tsk));
 
 	if (!syslet_shares_tgid(tsk))
 		return;

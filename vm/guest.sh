@@ -54,7 +54,7 @@ opts=(-M q35 -nodefaults -no-reboot -display none -m "${MEMORY:-2G}"
 	-device virtio-serial-pci)
 append="panic=-1 oops=panic null_blk.nr_devices=0 nokaslr norandmaps tsc=reliable random.trust_cpu=on"
 if [ -n "${ICOUNT:-}" ]; then
-	opts+=(-smp 1 -accel "tcg,thread=single" -icount shift=0,sleep=off -seed 42
+	opts+=(-smp 1 -accel "tcg,thread=single" -icount "shift=0,sleep=off" -seed 42
 		-rtc "base=2026-01-01,clock=vm")
 	cpu='qemu64,+ssse3,+sse4.1,+sse4.2,-rdrand'
 else
@@ -71,6 +71,7 @@ fi
 
 if [ "${1:-}" = --shell ]; then
 	pack 'exec /bin/sh -l'
+	# shellcheck disable=SC2086 # options
 	exec qemu-system-x86_64 "${opts[@]}" -serial mon:stdio \
 		-append "console=ttyS0 $append guest.shell quiet ${APPEND:-}" ${QEMU_OPTS:-}
 fi
@@ -106,7 +107,7 @@ report()
 	exit 125
 }
 
-[ $rc != 124 ] || report "the guest did not finish in $limit seconds (LIMIT=)"
+[ "$rc" != 124 ] || report "the guest did not finish in $limit seconds (LIMIT=)"
 status=$(cat "$work/status")
 [ -n "$status" ] || report "the guest died"
 if grep -aqE "$bad" "$work/console"; then

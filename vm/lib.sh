@@ -20,6 +20,7 @@ say()
 
 series_patches()
 {
+	# shellcheck disable=SC2154 # set by who reads this file
 	sed -e 's/#.*//' -e 's/[[:space:]].*//' -e '/^$/d' "$top/patches/series"
 }
 

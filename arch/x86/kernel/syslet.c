@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <linux/ptrace.h>
 #include <linux/sched/task_stack.h>
+#include <linux/thread_info.h>
 
 #include <asm/desc.h>
 #include <asm/fpu/api.h>
@@ -16,7 +17,6 @@
 #include <asm/shstk.h>
 #include <asm/gsseg.h>
 #include <asm/syslet.h>
-#include <asm/thread_info.h>
 
 /* Per-thread modes of the CPU, which a handoff does not carry over. */
 #define SYSLET_TIF_BOUND	(_TIF_NOTSC | _TIF_NOCPUID | _TIF_IO_BITMAP | \
@@ -30,7 +30,7 @@
  * Context: Process context.
  * Return: true if all its register state can be handed off.
  */
-bool arch_syslet_is_movable(const struct task_struct *tsk)
+bool arch_syslet_is_movable(struct task_struct *tsk)
 {
 	const struct thread_struct *thread = &tsk->thread;
 

@@ -16,7 +16,7 @@ int arch_indirect_add_file_flags(struct indirect_registers *regs, u32 flags);
 long arch_indirect_dispatch(const struct indirect_registers *regs);
 unsigned int arch_syslet_class(u64 nr);
 
-bool arch_syslet_is_movable(const struct task_struct *tsk);
+bool arch_syslet_is_movable(struct task_struct *tsk);
 void arch_syslet_save(struct task_struct *tsk);
 void arch_syslet_adopt(struct task_struct *from);
 long arch_syslet_repeat(void);

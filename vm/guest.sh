@@ -64,6 +64,8 @@ opts+=(-cpu "$cpu")
 for d in ${DISKS:-}; do
 	opts+=(-drive "file=$d,if=virtio,format=raw,snapshot=on,file.locking=off")
 done
+# the repository is at hand in a shell
+[ "${1:-}" != --shell ] || SHARE=${SHARE:-$top}
 if [ -n "${SHARE:-}" ]; then
 	[ -d "$SHARE" ] || die "SHARE=$SHARE is not a directory"
 	opts+=(-virtfs "local,path=$SHARE,mount_tag=share,security_model=none,multidevs=remap")
@@ -72,8 +74,9 @@ fi
 if [ "${1:-}" = --shell ]; then
 	pack 'exec /bin/sh -l'
 	# shellcheck disable=SC2086 # options
-	exec qemu-system-x86_64 "${opts[@]}" -serial mon:stdio \
+	qemu-system-x86_64 "${opts[@]}" -serial mon:stdio \
 		-append "console=ttyS0 $append guest.shell quiet ${APPEND:-}" ${QEMU_OPTS:-}
+	exit
 fi
 [ $# = 1 ] || die "usage: guest.sh 'command'"
 

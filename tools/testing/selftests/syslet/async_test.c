@@ -192,7 +192,8 @@ TEST_F_TIMEOUT(async, hundred_thousand_blocking_calls_and_few_tasks, 600)
 			most = count_threads();
 	}
 	ASSERT_EQ(n, pending);
-	ASSERT_GE(4, most);
+	/* runners that have posted may not have parked yet: a few, not n */
+	ASSERT_GE(10, most);
 }
 
 TEST_HARNESS_MAIN

@@ -426,11 +426,13 @@ static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 bool syslet_adopt(struct syslet_task *st, long *ret)
 {
 	struct syslet_ctx *ctx = st->ctx;
+	/* Once: the carrier may be making the next offer. */
+	unsigned long token = READ_ONCE(st->token);
 	struct syslet_call *call;
 	struct task_struct *from;
 
 	/* [B] pairs with syslet_withdraw() */
-	if (cmpxchg(&ctx->offer, st->token, 0) != st->token)
+	if (!token || cmpxchg(&ctx->offer, token, 0) != token)
 		return false;
 
 	/* From here on the carrier, which made the offer, waits for us. */

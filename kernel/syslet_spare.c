@@ -60,10 +60,13 @@ static void syslet_task_free(struct syslet_task *st)
 
 /*
  * The leader lives as long as its process. And the exit of a task destroys
- * the shared memory that it made, with kernel.shm_rmid_forced.
+ * the shared memory that it made, with kernel.shm_rmid_forced, and signals
+ * the children that it was given just when it handed its thread off.
  */
 static bool syslet_may_retire(struct task_struct *tsk)
 {
+	if (!list_empty_careful(&tsk->children))
+		return false;
 #ifdef CONFIG_SYSVIPC
 	if (!list_empty_careful(&tsk->sysvshm.shm_clist))
 		return false;
@@ -509,6 +512,9 @@ long syslet_park(struct syslet_task *st)
 		do_exit(0);
 
 	for (;;) {
+		/* No return to user space will do it: a post may have put a file. */
+		if (task_work_pending(current))
+			task_work_run();
 		/* [A] pairs with syslet_offer() */
 		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
 		if (syslet_is_offered(st)) {
@@ -566,11 +572,12 @@ static void syslet_inherit_cred(struct syslet_ctx *ctx)
 {
 	const struct cred *cred;
 
+	/* siglock keeps the carrier, which may be changing its credentials. */
 	scoped_guard(spinlock_irq, syslet_siglock(current)) {
-		cred = ctx->carrier ? rcu_dereference_protected(ctx->carrier->real_cred, 1) :
-				      ctx->cred;
-		if (cred)
-			get_cred(cred);
+		if (ctx->carrier)
+			cred = get_task_cred(ctx->carrier);
+		else
+			cred = ctx->cred ? get_cred(ctx->cred) : NULL;
 	}
 	if (cred) {
 		syslet_install_cred(cred);

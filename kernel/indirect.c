@@ -28,18 +28,6 @@ static void indirect_build_check_abi(void)
 	BUILD_BUG_ON(sizeof(struct syslet_completion) != 16);
 }
 
-/**
- * indirect_dispatch - make the call
- * @regs: its number and arguments, in the ABI of the current system call
- *
- * Context: Process context, in sys_indirect() or what continues its call.
- * Return: its result
- */
-long indirect_dispatch(const struct indirect_registers *regs)
-{
-	return arch_indirect_dispatch(regs);
-}
-
 /*
  * Field by field, and not by copy_from_user(): these few words are read for
  * each call.
@@ -177,8 +165,8 @@ SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
 	if (unlikely(class == SYSLET_REFUSE))
 		return -EINVAL;
 	if (!params.syslet.completion_ring_ptr || class == SYSLET_SYNC)
-		return indirect_dispatch(&regs);
+		return arch_indirect_dispatch(&regs);
 	if (class == SYSLET_BOUND)
-		return params.syslet.flags & SYSLET_SYNC_OK ? indirect_dispatch(&regs) : -EAGAIN;
+		return params.syslet.flags & SYSLET_SYNC_OK ? arch_indirect_dispatch(&regs) : -EAGAIN;
 	return syslet_call(&regs, &params.syslet);
 }

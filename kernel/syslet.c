@@ -170,8 +170,6 @@ static int syslet_prepare_call(struct syslet_task *st,
 	err = syslet_ring_has_room(ctx->ring);
 	if (err)
 		return err;
-	if (!syslet_is_movable(st->task))
-		return -EAGAIN;
 	err = syslet_prepare_spare(ctx);
 	if (err)
 		return err;
@@ -533,7 +531,7 @@ static long syslet_restart(struct syslet_task *st, long ret)
 		if (ret == -ERESTART_RESTARTBLOCK)
 			ret = current->restart_block.fn(&current->restart_block);
 		else if (syslet_may_repeat(st))
-			ret = indirect_dispatch(st->call.regs);
+			ret = arch_indirect_dispatch(st->call.regs);
 		else
 			ret = -EINTR;
 	}
@@ -614,7 +612,7 @@ static long syslet_run(struct syslet_task *st, long (*restart)(struct restart_bl
 	if (unlikely(restart))
 		ret = restart(&tsk->restart_block);
 	else
-		ret = indirect_dispatch(call->regs);
+		ret = arch_indirect_dispatch(call->regs);
 	tsk->flags &= ~PF_SYSLET_ARMED;
 
 	if (unlikely(!syslet_withdraw(st)))
@@ -707,5 +705,5 @@ long syslet_call(const struct indirect_registers *regs,
 	if (ret != -EAGAIN)
 		return ret;
 	trace_syslet_refuse(regs, args);
-	return args->flags & SYSLET_SYNC_OK ? indirect_dispatch(regs) : -EAGAIN;
+	return args->flags & SYSLET_SYNC_OK ? arch_indirect_dispatch(regs) : -EAGAIN;
 }

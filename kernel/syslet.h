@@ -137,8 +137,7 @@ static inline spinlock_t *syslet_siglock(struct task_struct *tsk)
 	return &rcu_dereference_protected(tsk->sighand, true)->siglock;
 }
 
-/* indirect.c: make the call. */
-long indirect_dispatch(const struct indirect_registers *regs);
+/* indirect.c: enter, check. */
 bool indirect_is_watched(struct task_struct *tsk);
 
 /* syslet_class.c: which calls may be asynchronous. */

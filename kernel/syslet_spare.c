@@ -154,16 +154,8 @@ struct syslet_task *syslet_enter(void)
 
 /* --- what can be moved ------------------------------------------------ */
 
-/**
- * syslet_is_movable - can the user side of a task be handed off?
- * @tsk: the task that has it
- *
- * State that belongs to a thread and that the handoff does not move.
- *
- * Context: The task itself; or siglock and pi_lock held, for a final answer.
- * Return: true if there is none.
- */
-bool syslet_is_movable(struct task_struct *tsk)
+/* State that belongs to a thread and that the handoff does not move. */
+static __always_inline bool __syslet_is_movable(struct task_struct *tsk)
 {
 	/* Tracer and tracee know each other's task. */
 	if (tsk->ptrace || !list_empty(&tsk->ptraced))
@@ -203,6 +195,20 @@ bool syslet_is_movable(struct task_struct *tsk)
 		return false;
 #endif
 	return arch_syslet_is_movable(tsk);
+}
+
+/**
+ * syslet_is_movable - can the user side of a task be handed off?
+ * @tsk: the task that has it
+ *
+ * State that belongs to a thread and that the handoff does not move.
+ *
+ * Context: The task itself; or siglock and pi_lock held, for a final answer.
+ * Return: true if there is none.
+ */
+bool syslet_is_movable(struct task_struct *tsk)
+{
+	return __syslet_is_movable(tsk);
 }
 
 static bool syslet_same_io(struct task_struct *a, struct task_struct *b)
@@ -263,19 +269,12 @@ static bool syslet_same_seccomp(struct task_struct *a, struct task_struct *b)
 #define SYSLET_PF_SAME	(PF_MCE_PROCESS | PF_MCE_EARLY | PF_LOCAL_THROTTLE)
 #define SYSLET_PFA_SAME	(~(1UL << PFA_NO_NEW_PRIVS))
 
-/**
- * syslet_is_fresh - could this spare be the task of this thread?
- * @tsk: who has the user side
- * @spare: a spare of that thread
- *
+/*
  * What the spare took over when it was cloned, or kept from its last call, may
- * have changed since. Adoption moves the rest. Compares, and follows no
- * pointer: the spare may be exiting.
- *
- * Context: RCU, siglock, or syslet_ctx.lock held.
- * Return: true if nothing of that is different.
+ * have changed since. Adoption moves the rest.
  */
-bool syslet_is_fresh(struct task_struct *tsk, struct task_struct *spare)
+static __always_inline bool __syslet_is_fresh(struct task_struct *tsk,
+					      struct task_struct *spare)
 {
 	return !spare->ptrace &&
 	       spare->fs == tsk->fs &&
@@ -294,6 +293,21 @@ bool syslet_is_fresh(struct task_struct *tsk, struct task_struct *spare)
 	       syslet_same_seccomp(spare, tsk) &&
 	       syslet_same_undo(spare, tsk) &&
 	       syslet_same_io(spare, tsk);
+}
+
+/**
+ * syslet_is_fresh - could this spare be the task of this thread?
+ * @tsk: who has the user side
+ * @spare: a spare of that thread
+ *
+ * Compares, and follows no pointer: the spare may be exiting.
+ *
+ * Context: RCU, siglock, or syslet_ctx.lock held.
+ * Return: true if nothing of that is different.
+ */
+bool syslet_is_fresh(struct task_struct *tsk, struct task_struct *spare)
+{
+	return __syslet_is_fresh(tsk, spare);
 }
 
 /* --- making and choosing ----------------------------------------------- */
@@ -391,11 +405,15 @@ static bool syslet_choose_parked(struct syslet_ctx *ctx)
  * Chooses one that is parked, or clones one: here, and not when it is needed.
  *
  * Context: Process context, of the carrier; may sleep.
- * Return: 0; -EAGAIN if there is none; -ERESTARTNOINTR to be called again.
+ * Return: 0; -EAGAIN if there is none, or the thread has state that cannot be
+ * handed off; -ERESTARTNOINTR to be called again.
  */
 int syslet_prepare_spare(struct syslet_ctx *ctx)
 {
 	struct syslet_task *next;
+
+	if (!__syslet_is_movable(current))
+		return -EAGAIN;
 
 	/*
 	 * Only we choose, and a chosen spare leaves only when it adopts, or
@@ -403,7 +421,7 @@ int syslet_prepare_spare(struct syslet_ctx *ctx)
 	 */
 	scoped_guard(rcu) {
 		next = READ_ONCE(ctx->next);
-		if (likely(next && syslet_is_fresh(current, next->task)))
+		if (likely(next && __syslet_is_fresh(current, next->task)))
 			return 0;
 	}
 	if (syslet_choose_parked(ctx) || syslet_clone_spare(ctx))

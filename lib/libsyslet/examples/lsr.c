@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <liburing.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -349,7 +350,8 @@ struct sentry {
 	struct sentry	*followers;
 	uint64_t	group;
 	struct stat	st;
-	char		name[256];
+	/* NAME_MAX, and what pads a directory entry */
+	char		name[256 + 8];
 };
 
 /*
@@ -411,7 +413,8 @@ static void sentry_free(struct syslet_walk *w, struct sentry *e)
 	sdir_put(w, sdir);
 }
 
-static void sentry_lstat(struct syslet_walk *w, struct sentry *e)
+/* False if it is done; else it is on its way, and will be freed then. */
+static bool sentry_lstat(struct syslet_walk *w, struct sentry *e)
 {
 	struct sentry **leader = &w->coming[e->group % GROUPS];
 	long ret;
@@ -419,16 +422,17 @@ static void sentry_lstat(struct syslet_walk *w, struct sentry *e)
 	if (*leader && (*leader)->group == e->group) {
 		e->next = (*leader)->followers;
 		(*leader)->followers = e;
-		return;
+		return true;
 	}
 	ret = syslet_fstatat(&w->q, SYSLET_PTR(&e->op), e->op.sdir->fd, e->name,
 			     &e->st, AT_SYMLINK_NOFOLLOW);
 	if (ret != -ESYSLETPENDING) {
 		sentry_done(w, e, e->name, ret);
-		sentry_free(w, e);
-	} else if (!*leader) {
-		*leader = e;
+		return false;
 	}
+	if (!*leader)
+		*leader = e;
+	return true;
 }
 
 static void sentry_reaped(struct syslet_walk *w, struct sentry *e, long ret)
@@ -440,7 +444,8 @@ static void sentry_reaped(struct syslet_walk *w, struct sentry *e, long ret)
 		*leader = NULL;
 	for (f = e->followers; f; f = next) {
 		next = f->next;
-		sentry_lstat(w, f);
+		if (!sentry_lstat(w, f))
+			sentry_free(w, f);
 	}
 	sentry_done(w, e, e->name, ret);
 	sentry_free(w, e);
@@ -467,7 +472,7 @@ static void syslet_reap(struct syslet_walk *w)
 
 static void sdir_entries(struct syslet_walk *w, struct sdir *sdir, long n)
 {
-	struct sentry *e;
+	struct sentry *e = NULL;
 	long off;
 
 	for (off = 0; off < n;) {
@@ -478,15 +483,22 @@ static void sdir_entries(struct syslet_walk *w, struct sdir *sdir, long n)
 			continue;
 		while (w->q.pending >= w->q.entries / 2)
 			syslet_reap(w);
-		e = sentry_get(w);
+		if (!e)
+			e = sentry_get(w);
 		e->op.type = OP_LSTAT;
 		e->op.sdir = sdir;
 		e->group = GROUP(d->d_ino);
 		e->followers = NULL;
 		/* A pending call uses its name after we have gone on. */
-		strcpy(e->name, d->d_name);
-		sdir->refs++;
-		sentry_lstat(w, e);
+		memcpy(e->name, d->d_name, d->d_reclen - offsetof(struct linux_dirent64, d_name));
+		if (sentry_lstat(w, e)) {
+			sdir->refs++;
+			e = NULL;
+		}
+	}
+	if (e) {
+		e->next = w->entries;
+		w->entries = e;
 	}
 }
 

@@ -9,8 +9,25 @@
 
 /* syscall.c: as the kernel returns them, errors as -errno */
 long sys_call(const struct indirect_registers *regs);
+#ifdef __x86_64__
+/* The hot path: inline, and without the detour through errno. */
+static inline long sys_indirect(const struct indirect_registers *regs,
+				const struct indirect_params *params)
+{
+	register long r10 __asm__("r10") = 0;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a" (ret)
+			 : "a" ((long)__NR_indirect), "D" (regs), "S" (params),
+			   "d" (sizeof(*params)), "r" (r10)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+#else
 long sys_indirect(const struct indirect_registers *regs,
 		  const struct indirect_params *params);
+#endif
 int sys_syslet_ring_wait(struct syslet_ring *ring, uint32_t idx, unsigned int nr,
 			 const struct timespec *timeout);
 long sys_futex_wait(uint32_t *word, uint32_t val, const struct timespec *timeout);

@@ -21,28 +21,17 @@ long sys_call(const struct indirect_registers *regs)
 	return ret;
 }
 
+#ifndef __x86_64__
 long sys_indirect(const struct indirect_registers *regs,
 		  const struct indirect_params *params)
 {
-#ifdef __x86_64__
-	/* The hot path: without the detour through errno. */
-	register long r10 __asm__("r10") = 0;
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a" (ret)
-			 : "a" ((long)__NR_indirect), "D" (regs), "S" (params),
-			   "d" (sizeof(*params)), "r" (r10)
-			 : "rcx", "r11", "memory");
-	return ret;
-#else
 	int saved = errno;
 	long ret = result(syscall(__NR_indirect, regs, params, sizeof(*params), 0));
 
 	errno = saved;
 	return ret;
-#endif
 }
+#endif
 
 int sys_syslet_ring_wait(struct syslet_ring *ring, uint32_t idx, unsigned int nr,
 			 const struct timespec *timeout)

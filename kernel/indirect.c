@@ -167,6 +167,7 @@ SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
 	if (!params.syslet.completion_ring_ptr || class == SYSLET_SYNC)
 		return arch_indirect_dispatch(&regs);
 	if (class == SYSLET_BOUND)
-		return params.syslet.flags & SYSLET_SYNC_OK ? arch_indirect_dispatch(&regs) : -EAGAIN;
+		return params.syslet.flags & SYSLET_SYNC_OK ?
+		       arch_indirect_dispatch(&regs) : -EAGAIN;
 	return syslet_call(&regs, &params.syslet);
 }

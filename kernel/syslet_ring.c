@@ -302,8 +302,11 @@ static int syslet_ring_try_post(struct syslet_kring *kring, u64 status,
 	pagefault_disable();
 	err = syslet_ring_add(kring, status, caller_data, &head);
 	pagefault_enable();
-	if (!err)
+	if (!err) {
+		/* Before anyone knows: it is in the ring now, and not to come. */
+		atomic_dec(&kring->reserved);
 		syslet_ring_wake(kring, head);
+	}
 	spin_unlock(&kring->lock);
 	return err;
 }
@@ -366,7 +369,10 @@ void syslet_ring_post(struct syslet_kring *kring, u64 status, u64 caller_data)
 		syslet_ring_wait_for_room(kring);
 	}
 	trace_syslet_post(kring->uring, status, caller_data, err);
-	syslet_ring_unreserve(kring);
+	if (err)
+		syslet_ring_unreserve(kring);
+	else
+		syslet_ring_put(kring);
 }
 
 /* --- wait ---------------------------------------------------------------- */

@@ -105,11 +105,12 @@ TEST_F_TIMEOUT(signal, none_is_lost_in_a_storm_of_handoffs, 120)
 
 TEST_F(signal, stop_and_continue)
 {
-	int ready[2], status;
+	int ready[2], go[2], status;
 	pid_t pid;
 	char c;
 
 	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(go));
 	pid = fork();
 	if (!pid) {
 		struct blocker b;
@@ -118,6 +119,9 @@ TEST_F(signal, stop_and_continue)
 			_exit(1);
 		write(ready[1], "x", 1);
 		raise(SIGSTOP);
+		/* stay until the parent has seen that we were continued */
+		if (read(go[0], &c, 1) != 1)
+			_exit(3);
 		/* the read in flight was not hurt */
 		_exit(blocker_end(&b, self->ring) == 1 ? 0 : 2);
 	}
@@ -127,6 +131,7 @@ TEST_F(signal, stop_and_continue)
 	ASSERT_EQ(0, kill(pid, SIGCONT));
 	ASSERT_EQ(pid, waitpid(pid, &status, WCONTINUED));
 	ASSERT_TRUE(WIFCONTINUED(status));
+	ASSERT_EQ(1, write(go[1], "x", 1));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_EQ(0, status);
 }

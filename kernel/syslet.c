@@ -88,8 +88,6 @@
  * tasklist_lock is taken outside siglock, and only to move children.
  */
 #include <linux/eventfd.h>
-#include <linux/freezer.h>
-#include <linux/personality.h>
 #include <linux/preempt.h>
 #include <linux/resume_user_mode.h>
 #include <linux/rseq.h>
@@ -97,7 +95,6 @@
 #include <linux/sched/task.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
-#include <linux/syscalls.h>
 #include <linux/user_namespace.h>
 
 #include <asm/syslet.h>

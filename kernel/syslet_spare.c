@@ -3,13 +3,11 @@
  * Contexts, and the spares in them: created before a call that may block,
  * parked, chosen, retired.
  */
-#include <linux/cgroup.h>
 #include <linux/freezer.h>
 #include <linux/iocontext.h>
 #include <linux/posix-timers.h>
 #include <linux/perf_event.h>
 #include <linux/sched/deadline.h>
-#include <linux/sched/rt.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>

@@ -37,7 +37,7 @@ unpack()
 		return
 	fi
 	say "unpacking linux-source-6.12 $want"
-	rm -rf "$tree" "$build/linux.version" "$build/pristine" "$build/touched"
+	rm -rf "$tree" "$build/linux.version" "$build/pristine"
 	mkdir -p "$tree"
 	tar -xf $tarball -C "$tree" --strip-components=1
 	echo "$want" >"$build/linux.version"
@@ -58,14 +58,12 @@ apply_patches()
 	local pristine=$build/pristine stage=$build/stage f p
 
 	mkdir -p "$pristine"
-	touch "$build/touched"
-	patched_files >"$build/touched.new"
-	while read -r f; do
+	patched_files | while read -r f; do
 		[ -e "$pristine/$f" ] && continue
 		[ -e "$tree/$f" ] || die "patches/ edits $f, which this linux-source does not have"
 		mkdir -p "$pristine/$(dirname "$f")"
 		cp -p "$tree/$f" "$pristine/$f"
-	done <"$build/touched.new"
+	done
 
 	rm -rf "$stage"
 	cp -a "$pristine" "$stage"
@@ -77,7 +75,6 @@ apply_patches()
 		fi
 	done
 	rsync -rcl "$stage/" "$tree/"
-	mv "$build/touched.new" "$build/touched"
 }
 
 lay_overlay()

@@ -67,7 +67,6 @@ static inline long sys_ring_wait(struct syslet_ring *ring, unsigned long idx,
 	return syslet_ret(syscall(__NR_syslet_ring_wait, ring, idx, nr, timeout, flags));
 }
 
-#define REGS(...) ((struct indirect_registers){ __VA_ARGS__ })
 /* A call: CALL(__NR_read, fd, buf, len). */
 #define CALL(_nr, ...) \
 	((struct indirect_registers){ .nr = (_nr), .args = { __VA_ARGS__ } })
@@ -132,20 +131,6 @@ static inline int ring_reap(struct syslet_ring *ring, struct syslet_completion *
 			return ret;
 	}
 	return 0;
-}
-
-/* Number of tasks of this process, as /proc lists them. */
-static inline int count_tasks(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	int n = 0;
-
-	if (!dir)
-		return -1;
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n - 2;
 }
 
 /* Threads: of /proc/self/status, helpers included. */

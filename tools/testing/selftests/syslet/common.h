@@ -22,6 +22,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -190,5 +191,65 @@ static inline long force_handoff(struct syslet_ring *ring)
 		return ret ? ret : -EIO;
 	return blocker_end(&b, ring) == 1 ? 0 : -EIO;
 }
+
+/*
+ * Tests that run twice, in the main thread and in another one:
+ *
+ *	THREADS_FIXTURE(name)
+ *	THREADS_TEST(name, what) { CHECK(...); return NULL; }
+ *
+ * The body has a ring, and returns NULL or what went wrong.
+ */
+struct threads_job {
+	const char *(*fn)(struct syslet_ring *ring);
+	struct syslet_ring *ring;
+};
+
+static inline void *threads_main(void *arg)
+{
+	struct threads_job *job = arg;
+
+	return (void *)job->fn(job->ring);
+}
+
+static inline const char *threads_run(bool thread,
+				      const char *(*fn)(struct syslet_ring *ring))
+{
+	struct threads_job job = { fn, ring_alloc(64) };
+	pthread_t t;
+	void *ret;
+
+	if (!job.ring)
+		return "ring_alloc";
+	if (!thread)
+		return fn(job.ring);
+	if (pthread_create(&t, NULL, threads_main, &job))
+		return "pthread_create";
+	if (pthread_join(t, &ret))
+		return "pthread_join";
+	return ret;
+}
+
+#define CHECK_STR(x)	#x
+#define CHECK_LINE(x)	CHECK_STR(x)
+#define CHECK(cond) \
+	do { if (!(cond)) return __FILE__ ":" CHECK_LINE(__LINE__) ": " #cond; } while (0)
+
+#define THREADS_FIXTURE(fixture)					\
+	FIXTURE(fixture) { };						\
+	FIXTURE_VARIANT(fixture) { bool thread; };			\
+	FIXTURE_VARIANT_ADD(fixture, main_thread) { .thread = false };	\
+	FIXTURE_VARIANT_ADD(fixture, other_thread) { .thread = true };	\
+	FIXTURE_SETUP(fixture) { }					\
+	FIXTURE_TEARDOWN(fixture) { }
+
+#define THREADS_TEST(fixture, name)					\
+	static const char *name(struct syslet_ring *ring);		\
+	TEST_F(fixture, name)						\
+	{								\
+		const char *err = threads_run(variant->thread, name);	\
+		ASSERT_EQ(NULL, err) TH_LOG("%s", err);			\
+	}								\
+	static const char *name(struct syslet_ring *ring)
 
 #endif /* __SYSLET_COMMON_H */

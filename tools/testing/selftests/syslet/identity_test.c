@@ -2,80 +2,11 @@
 /* A program cannot tell that a handoff happened: what a thread is. */
 #include "common.h"
 
-/* Each test runs in the main thread and in another one. */
-FIXTURE(identity)
-{
-	struct syslet_ring *ring;
-};
-
-FIXTURE_VARIANT(identity)
-{
-	bool thread;
-};
-
-FIXTURE_VARIANT_ADD(identity, main_thread)
-{
-	.thread = false,
-};
-
-FIXTURE_VARIANT_ADD(identity, other_thread)
-{
-	.thread = true,
-};
-
-FIXTURE_SETUP(identity)
-{
-	self->ring = ring_alloc(64);
-	ASSERT_NE(NULL, self->ring);
-}
-
-FIXTURE_TEARDOWN(identity)
-{
-}
-
-struct job {
-	const char *(*fn)(struct syslet_ring *ring);
-	struct syslet_ring *ring;
-};
-
-static void *job_main(void *arg)
-{
-	struct job *job = arg;
-
-	return (void *)job->fn(job->ring);
-}
-
-/* NULL, or what went wrong. */
-static const char *run(bool thread, const char *(*fn)(struct syslet_ring *ring),
-		       struct syslet_ring *ring)
-{
-	struct job job = { fn, ring };
-	pthread_t t;
-	void *ret;
-
-	if (!thread)
-		return fn(ring);
-	if (pthread_create(&t, NULL, job_main, &job))
-		return "pthread_create";
-	if (pthread_join(t, &ret))
-		return "pthread_join";
-	return ret;
-}
-
-#define CHECK(cond) do { if (!(cond)) return #cond; } while (0)
-
-#define IDENTITY_TEST(name)						\
-	static const char *name(struct syslet_ring *ring);		\
-	TEST_F(identity, name)						\
-	{								\
-		const char *err = run(variant->thread, name, self->ring); \
-		ASSERT_EQ(NULL, err) TH_LOG("%s", err);			\
-	}								\
-	static const char *name(struct syslet_ring *ring)
+THREADS_FIXTURE(identity)
 
 static __thread int tls_var;
 
-IDENTITY_TEST(tid_pid_and_tls_stay)
+THREADS_TEST(identity, tid_pid_and_tls_stay)
 {
 	pid_t tid = gettid(), pid = getpid();
 	int i;
@@ -92,7 +23,7 @@ IDENTITY_TEST(tid_pid_and_tls_stay)
 	return NULL;
 }
 
-IDENTITY_TEST(other_tid_pid_and_tls_stay_while_pending)
+THREADS_TEST(identity, other_tid_pid_and_tls_stay_while_pending)
 {
 	struct blocker b[5];
 	pid_t tid = gettid();
@@ -112,7 +43,7 @@ IDENTITY_TEST(other_tid_pid_and_tls_stay_while_pending)
 	return NULL;
 }
 
-IDENTITY_TEST(errno_is_per_thread)
+THREADS_TEST(identity, errno_is_per_thread)
 {
 	errno = 4321;
 	CHECK(!force_handoff(ring));
@@ -122,7 +53,7 @@ IDENTITY_TEST(errno_is_per_thread)
 }
 
 /* Registers around a raw system call that hands off. */
-IDENTITY_TEST(registers)
+THREADS_TEST(identity, registers)
 {
 	static __thread unsigned long in[7], out[7];
 	struct blocker b;
@@ -168,7 +99,7 @@ IDENTITY_TEST(registers)
 	return NULL;
 }
 
-IDENTITY_TEST(fpu_and_sse)
+THREADS_TEST(identity, fpu_and_sse)
 {
 	unsigned int mxcsr = 0x1f80 | 0x6000, mxcsr2;
 	unsigned short cw = 0x0f7f, cw2;
@@ -221,7 +152,7 @@ IDENTITY_TEST(fpu_and_sse)
 	return NULL;
 }
 
-IDENTITY_TEST(signal_mask_and_altstack)
+THREADS_TEST(identity, signal_mask_and_altstack)
 {
 	char *stack = malloc(SIGSTKSZ * 4);
 	stack_t ss = { .ss_sp = stack, .ss_size = SIGSTKSZ * 4 }, ss2;
@@ -246,7 +177,7 @@ IDENTITY_TEST(signal_mask_and_altstack)
 	return NULL;
 }
 
-IDENTITY_TEST(mutexes_know_their_owner)
+THREADS_TEST(identity, mutexes_know_their_owner)
 {
 	pthread_mutexattr_t attr;
 	pthread_mutex_t m, r;
@@ -278,7 +209,7 @@ static void *robust_main(void *arg)
 	return blocker_begin(&b, arg, 0) == -ESYSLETPENDING ? NULL : "not pending";
 }
 
-IDENTITY_TEST(robust_mutex_of_a_thread_that_died_after_a_handoff)
+THREADS_TEST(identity, robust_mutex_of_a_thread_that_died_after_a_handoff)
 {
 	pthread_mutexattr_t attr;
 	pthread_t t;
@@ -304,7 +235,7 @@ static void *idle_main(void *arg)
 	return read(b->fd[0], &c, 1) == 1 ? arg : NULL;
 }
 
-IDENTITY_TEST(pthread_create_join_and_cancel)
+THREADS_TEST(identity, pthread_create_join_and_cancel)
 {
 	struct blocker b;
 	pthread_t t;
@@ -335,7 +266,7 @@ static void *handed_off_main(void *arg)
 	return read(b.fd[0], &c, 1) < 0 ? NULL : arg;
 }
 
-IDENTITY_TEST(cancel_of_a_thread_that_was_handed_off)
+THREADS_TEST(identity, cancel_of_a_thread_that_was_handed_off)
 {
 	pthread_t t;
 	void *ret;
@@ -347,7 +278,7 @@ IDENTITY_TEST(cancel_of_a_thread_that_was_handed_off)
 	return NULL;
 }
 
-IDENTITY_TEST(credentials_changed_after_the_pool_exists)
+THREADS_TEST(identity, credentials_changed_after_the_pool_exists)
 {
 	int status;
 	pid_t pid;
@@ -402,7 +333,7 @@ static long long start_time(const char *name)
 	return t;
 }
 
-IDENTITY_TEST(proc_files)
+THREADS_TEST(identity, proc_files)
 {
 	char name[64], comm[64], link[64], want[64];
 	long long start;
@@ -432,7 +363,7 @@ IDENTITY_TEST(proc_files)
 	return NULL;
 }
 
-IDENTITY_TEST(task_directory_lists_each_tid_once)
+THREADS_TEST(identity, task_directory_lists_each_tid_once)
 {
 	struct blocker b[3];
 	struct dirent *d;
@@ -456,7 +387,7 @@ IDENTITY_TEST(task_directory_lists_each_tid_once)
 	return NULL;
 }
 
-IDENTITY_TEST(scheduling_attributes)
+THREADS_TEST(identity, scheduling_attributes)
 {
 	struct sched_param sp = { .sched_priority = 3 }, sp2;
 	cpu_set_t cpus, all;
@@ -488,7 +419,7 @@ IDENTITY_TEST(scheduling_attributes)
 	return NULL;
 }
 
-IDENTITY_TEST(personality_umask_and_cwd)
+THREADS_TEST(identity, personality_umask_and_cwd)
 {
 	char cwd[256];
 	mode_t old = umask(027);
@@ -505,7 +436,7 @@ IDENTITY_TEST(personality_umask_and_cwd)
 }
 
 /* glibc registers rseq for each thread; its CPU number has to be ours. */
-IDENTITY_TEST(rseq_follows_the_thread)
+THREADS_TEST(identity, rseq_follows_the_thread)
 {
 	cpu_set_t cpus, all;
 	int i;

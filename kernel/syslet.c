@@ -56,6 +56,10 @@
  *     call.
  * [C] P does not touch its user side after the hook before it has seen
  *     adopted, and C does not touch P after completing it.
+ * [D] A thread that exits gives its children to another one of the process:
+ *     it links them to a task, then looks whether that is a carrier. C first
+ *     becomes the carrier, then looks for children of P. One of them sees the
+ *     other; both have a full barrier in between.
  *
  * The hook may run with any sleeping lock held and in a page fault: it does
  * not allocate, fault or sleep. What it needs was prepared when arming: this
@@ -91,6 +95,7 @@
 #include <linux/preempt.h>
 #include <linux/resume_user_mode.h>
 #include <linux/rseq.h>
+#include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sched/user.h>
@@ -201,13 +206,16 @@ static void syslet_offer(struct syslet_task *st)
 	 */
 	preempt_disable();
 	arch_syslet_save(st->task);
+	syslet_delay(SYSLET_POINT_OFFER);
 	spare = READ_ONCE(ctx->next);
 	if (likely(spare)) {
 		st->call.offered = ++ctx->offers;
 		WRITE_ONCE(spare->token, st->call.offered);
 		/* [A] pairs with set_current_state() in syslet_park() */
 		smp_store_release(&ctx->offer, st->call.offered);
+		syslet_delay(SYSLET_POINT_WAKE);
 		wake_up_process(spare->task);
+		syslet_delay(SYSLET_POINT_SLEEP);
 	}
 	preempt_enable_no_resched();
 }
@@ -235,23 +243,40 @@ void __syslet_block(struct task_struct *tsk)
 }
 
 /**
+ * syslet_stay - the current call is about the task that makes it
+ *
+ * For handlers that do not wait for long, but would do it to the wrong task
+ * in a runner: from here on the call is synchronous.
+ *
+ * Context: Process context; may wait for an adoption under way.
+ * Return: 0; -EAGAIN if the thread has been handed off already.
+ */
+int syslet_stay(void)
+{
+	struct syslet_task *st = current->syslet;
+
+	current->flags &= ~PF_SYSLET_ARMED;
+	if (!st || (syslet_withdraw(st) && !syslet_is_helper(current)))
+		return 0;
+	return -EAGAIN;
+}
+
+/**
  * syslet_refuse_block - the current call must not leave its task
  *
  * For handlers that find out late that their call depends on the task, and
  * have done nothing yet that cannot be repeated.
  *
  * Context: Process context.
- * Return: -EAGAIN if the call is armed and has to fail with it; 0 if it may go
- * on, synchronously.
+ * Return: -EAGAIN if the call is armed, or in a runner, and has to fail with it;
+ * 0 if it may go on, synchronously.
  */
 int syslet_refuse_block(void)
 {
-	if (!(current->flags & PF_SYSLET_ARMED))
-		return 0;
-	if (!(current->syslet->call.args->flags & SYSLET_SYNC_OK))
+	if ((current->flags & PF_SYSLET_ARMED) &&
+	    !(current->syslet->call.args->flags & SYSLET_SYNC_OK))
 		return -EAGAIN;
-	current->flags &= ~PF_SYSLET_ARMED;
-	return 0;
+	return syslet_stay();
 }
 
 /* --- hand off: the spare adopts the user side ------------------------ */
@@ -287,14 +312,12 @@ static void syslet_move_signals(struct task_struct *from)
 }
 
 /* wait(__WNOTHREAD) and PR_SET_PDEATHSIG go by the parent's task. */
-static void syslet_move_children(struct task_struct *from)
+static void syslet_pass_children(struct task_struct *from, struct task_struct *to)
 {
-	struct task_struct *to = current, *child, *t;
+	struct task_struct *child, *t;
 
-	if (list_empty(&from->children))
-		return;
+	lockdep_assert_held_write(&tasklist_lock);
 
-	write_lock_irq(&tasklist_lock);
 	/* PTRACE_TRACEME of a child, after this thread was found not to trace. */
 	list_for_each_entry(t, &from->ptraced, ptrace_entry)
 		RCU_INIT_POINTER(t->parent, to);
@@ -307,7 +330,40 @@ static void syslet_move_children(struct task_struct *from)
 		}
 	}
 	list_splice_tail_init(&from->children, &to->children);
+}
+
+static void syslet_move_children(struct task_struct *from)
+{
+	/* [D] pairs with __syslet_reparented() */
+	smp_mb();
+	if (list_empty(&from->children))
+		return;
+
+	write_lock_irq(&tasklist_lock);
+	syslet_pass_children(from, current);
 	write_unlock_irq(&tasklist_lock);
+}
+
+/**
+ * __syslet_reparented - see syslet_reparented()
+ * @reaper: a task that takes part in syslets
+ *
+ * Context: tasklist_lock held for writing, which also keeps the tasks.
+ */
+void __syslet_reparented(struct task_struct *reaper)
+{
+	struct task_struct *to;
+
+	guard(rcu)();
+	for (;;) {
+		/* [D] pairs with syslet_move_children() */
+		smp_mb();
+		to = __syslet_user_side(reaper);
+		if (to == reaper)
+			return;
+		syslet_pass_children(reaper, to);
+		reaper = to;
+	}
 }
 
 /**
@@ -388,14 +444,18 @@ static void syslet_move_user_pointers(struct task_struct *from)
 static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 {
 	struct task_struct *to = current;
-
+	u64 runtime;
 	bool ok;
 
 	spin_lock_irq(syslet_siglock(to));
+	/* Takes pi_lock, if the task has not left its CPU yet. */
+	runtime = task_sched_runtime(from);
 	raw_spin_lock(&from->pi_lock);
 	/* Again: others may have changed what was found when arming. */
 	ok = syslet_is_movable(from) && syslet_is_fresh(from, to);
 	if (ok) {
+		/* Before it can be found by its TID. */
+		syslet_pass_usage(from->syslet, to->syslet, runtime);
 		WRITE_ONCE(ctx->carrier, to);
 		syslet_pass_tid(ctx, from, to);
 	}
@@ -430,6 +490,7 @@ bool syslet_adopt(struct syslet_task *st, long *ret)
 	if (!token || cmpxchg(&ctx->offer, token, 0) != token)
 		return false;
 
+	syslet_delay(SYSLET_POINT_CHECK);
 	/* From here on the carrier, which made the offer, waits for us. */
 	from = ctx->carrier;
 	call = &from->syslet->call;
@@ -439,6 +500,7 @@ bool syslet_adopt(struct syslet_task *st, long *ret)
 		return false;
 	}
 
+	syslet_delay(SYSLET_POINT_MOVE);
 	syslet_unpark(st);
 	if (!call->evict) {
 		call->ring = ctx->ring;
@@ -456,6 +518,7 @@ bool syslet_adopt(struct syslet_task *st, long *ret)
 	*ret = call->evict ? arch_syslet_repeat() : -ESYSLETPENDING;
 
 	trace_syslet_handoff(call, from);
+	syslet_delay(SYSLET_POINT_ADOPTED);
 	/* [C] pairs with wait_for_completion() in syslet_withdraw() */
 	complete_all(&call->adopted);
 	return true;
@@ -476,14 +539,17 @@ bool syslet_withdraw(struct syslet_task *st)
 
 	if (likely(!token))
 		return true;
-	st->call.offered = 0;
 
 	/* [B] pairs with syslet_adopt() */
-	if (cmpxchg(&st->ctx->offer, token, 0) == token)
-		return true;
-	/* [C] pairs with syslet_adopt() */
-	wait_for_completion(&st->call.adopted);
-	return st->call.refused;
+	if (cmpxchg(&st->ctx->offer, token, 0) != token) {
+		/* [C] pairs with syslet_adopt() */
+		wait_for_completion(&st->call.adopted);
+		/* The answer stays the same until the call is finished. */
+		if (!st->call.refused)
+			return false;
+	}
+	st->call.offered = 0;
+	return true;
 }
 
 static bool syslet_is_restart(long ret)
@@ -552,6 +618,7 @@ static long syslet_finish(struct syslet_task *st, long ret)
 {
 	struct syslet_call *call = &st->call;
 
+	call->offered = 0;
 	/* Our signal mask was changed by another task. */
 	spin_lock_irq(syslet_siglock(current));
 	recalc_sigpending();
@@ -563,11 +630,13 @@ static long syslet_finish(struct syslet_task *st, long ret)
 		resume_user_mode_work(NULL);
 
 	trace_syslet_finish(call, ret);
+	syslet_delay(SYSLET_POINT_FINISH);
 	syslet_ring_post(call->ring, ret, call->args->caller_data);
 	call->ring = NULL;
 	if (call->eventfd)
 		eventfd_signal(call->eventfd);
 	syslet_call_put(st);
+	syslet_delay(SYSLET_POINT_POSTED);
 
 	if (call->args->frame.ip)
 		return syslet_to_frame(st);
@@ -605,6 +674,7 @@ static long syslet_run(struct syslet_task *st, long (*restart)(struct restart_bl
 	long ret;
 
 	trace_syslet_arm(call);
+	syslet_delay(SYSLET_POINT_ARM);
 	tsk->flags |= PF_SYSLET_ARMED;
 	if (unlikely(restart))
 		ret = restart(&tsk->restart_block);
@@ -612,6 +682,8 @@ static long syslet_run(struct syslet_task *st, long (*restart)(struct restart_bl
 		ret = arch_indirect_dispatch(call->regs);
 	tsk->flags &= ~PF_SYSLET_ARMED;
 
+	if (unlikely(call->offered))
+		syslet_delay(SYSLET_POINT_WITHDRAW);
 	if (unlikely(!syslet_withdraw(st)))
 		return syslet_finish(st, ret);
 
@@ -667,6 +739,7 @@ static long syslet_evict_leader(struct syslet_task *st)
 	err = wait_for_completion_interruptible(&st->call.adopted);
 	if (syslet_withdraw(st))
 		return err ? -ERESTARTNOINTR : -EAGAIN;
+	st->call.offered = 0;
 	return syslet_park(st);
 }
 
@@ -687,13 +760,9 @@ long syslet_call(const struct indirect_registers *regs,
 	struct syslet_task *st = current->syslet;
 	long ret;
 
-	if (unlikely(!st)) {
+	if (unlikely(!st))
 		st = syslet_enter();
-		if (IS_ERR(st))
-			return PTR_ERR(st);
-	}
-
-	ret = syslet_prepare_call(st, regs, args);
+	ret = likely(st) ? syslet_prepare_call(st, regs, args) : -EAGAIN;
 	if (likely(!ret)) {
 		if (likely(!args->frame.ip || !thread_group_leader(current)))
 			return syslet_run(st, NULL);

@@ -64,6 +64,8 @@ struct syslet_call {
  * @token: the last offer that was made to this spare; by the carrier
  * @retire: set under syslet_ctx.lock: the spare shall exit
  * @call: what it is doing for the user
+ * @usage: what to add to the task's counters to have the thread's; written
+ *	   under siglock, see syslet_usage.c
  * @rcu: freed by RCU, as the hook looks at @task without a lock
  *
  * Pointed to by task_struct.syslet, which is set and cleared under siglock.
@@ -75,6 +77,7 @@ struct syslet_task {
 	unsigned long		token;
 	bool			retire;
 	struct syslet_call	call;
+	u64			usage[SYSLET_NR_USAGE];
 	struct rcu_head		rcu;
 };
 
@@ -165,6 +168,36 @@ void syslet_handle_signals(void);
 void syslet_pass_tid(struct syslet_ctx *ctx, struct task_struct *from,
 		     struct task_struct *to);
 void syslet_return_tid(struct syslet_ctx *ctx, struct task_struct *tsk);
+
+/* syslet_usage.c: what a thread has used. */
+void syslet_pass_usage(struct syslet_task *from, struct syslet_task *to, u64 runtime);
+
+/* syslet_delay.c: where a test may provoke a race. */
+enum syslet_point {
+	SYSLET_POINT_ARM,	/* prepared, the call is about to run */
+	SYSLET_POINT_OFFER,	/* it is about to block: nothing offered yet */
+	SYSLET_POINT_WAKE,	/* offered, the spare is not awake */
+	SYSLET_POINT_SLEEP,	/* the spare was woken, the runner is to sleep */
+	SYSLET_POINT_PARK,	/* listed as a spare, not asleep yet */
+	SYSLET_POINT_TAKE,	/* a spare has seen the offer */
+	SYSLET_POINT_CHECK,	/* ... and taken it, nothing is moved */
+	SYSLET_POINT_MOVE,	/* the TID has moved, the rest has not */
+	SYSLET_POINT_ADOPTED,	/* all has moved, the runner is not told */
+	SYSLET_POINT_WITHDRAW,	/* the call is over, the offer stands */
+	SYSLET_POINT_FINISH,	/* handed off, not posted */
+	SYSLET_POINT_POSTED,	/* posted, not parked */
+	SYSLET_POINT_CLONE,	/* cloned and chosen, not running */
+	SYSLET_POINT_RETIRE,	/* a spare leaves */
+	SYSLET_POINT_EXIT,	/* a task of a thread exits */
+	SYSLET_POINT_KILL,	/* the thread exits, its spares do not know */
+	SYSLET_NR_POINTS
+};
+
+#ifdef CONFIG_DEBUG_SYSLET
+void syslet_delay(enum syslet_point point);
+#else
+static inline void syslet_delay(enum syslet_point point) { }
+#endif
 
 /* syslet_ring.c: post, wait. */
 struct syslet_kring *syslet_ring_get(u64 addr);

@@ -127,7 +127,7 @@ static struct syslet_ctx *syslet_ctx_alloc(void)
  * syslet_enter - the current thread makes its first syslet
  *
  * Context: Process context; may sleep.
- * Return: the current task's part in it, or an ERR_PTR(-EAGAIN).
+ * Return: the current task's part in it; NULL without memory.
  */
 struct syslet_task *syslet_enter(void)
 {
@@ -136,11 +136,11 @@ struct syslet_task *syslet_enter(void)
 
 	ctx = syslet_ctx_alloc();
 	if (!ctx)
-		return ERR_PTR(-EAGAIN);
+		return NULL;
 	st = syslet_task_alloc(ctx);
 	syslet_ctx_put(ctx);
 	if (!st)
-		return ERR_PTR(-EAGAIN);
+		return NULL;
 	st->task = current;
 	ctx->carrier = current;
 
@@ -368,6 +368,7 @@ static bool syslet_clone_spare(struct syslet_ctx *ctx)
 	spin_unlock(&ctx->lock);
 
 	trace_syslet_clone(tsk);
+	syslet_delay(SYSLET_POINT_CLONE);
 	wake_up_new_task(tsk);
 	return fresh;
 }
@@ -531,10 +532,12 @@ long syslet_park(struct syslet_task *st)
 		/* No return to user space will do it: a post may have put a file. */
 		if (task_work_pending(current))
 			task_work_run();
+		syslet_delay(SYSLET_POINT_PARK);
 		/* [A] pairs with syslet_offer() */
 		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
 		if (syslet_is_offered(st)) {
 			__set_current_state(TASK_RUNNING);
+			syslet_delay(SYSLET_POINT_TAKE);
 			if (syslet_adopt(st, &ret))
 				return ret;
 			continue;
@@ -549,6 +552,7 @@ long syslet_park(struct syslet_task *st)
 		schedule();
 	}
 	__set_current_state(TASK_RUNNING);
+	syslet_delay(SYSLET_POINT_RETIRE);
 	do_exit(0);
 }
 
@@ -612,6 +616,7 @@ void __syslet_exit(struct task_struct *tsk)
 	struct syslet_task *st = tsk->syslet;
 	struct syslet_ctx *ctx = st->ctx;
 
+	syslet_delay(SYSLET_POINT_EXIT);
 	/* Dying inside a call, by an oops: let an adoption come to its end. */
 	tsk->flags &= ~PF_SYSLET_ARMED;
 	syslet_withdraw(st);
@@ -628,6 +633,7 @@ void __syslet_exit(struct task_struct *tsk)
 
 	syslet_call_put(st);
 	if (!__syslet_is_helper(tsk)) {
+		syslet_delay(SYSLET_POINT_KILL);
 		syslet_ctx_kill(ctx);
 		syslet_drop_ring(ctx);
 	} else if (thread_group_leader(tsk)) {

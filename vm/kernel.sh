@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Build a guest kernel:  vm/kernel.sh normal|debug
+# Build a guest kernel:  vm/kernel.sh normal|debug|kcsan
 #
 #   build/linux         Debian's linux-source-6.12, our overlay laid over it and
 #                       patches/series applied
@@ -23,7 +23,8 @@ overlay="kernel include arch tools Documentation"
 case $name in
 normal) fragments="base" ;;
 debug) fragments="base debug" ;;
-*) die "no kernel is called '$name': normal or debug" ;;
+kcsan) fragments="base kcsan" ;;
+*) die "no kernel is called '$name': normal, debug or kcsan" ;;
 esac
 
 unpack()

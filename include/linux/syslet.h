@@ -27,6 +27,28 @@ enum syslet_class {
 	SYSLET_BY_CLOCK,	/* CPU clocks are bound */
 };
 
+/* What a thread has used, see kernel/syslet_usage.c. Times are in ns. */
+enum syslet_usage {
+	SYSLET_RUNTIME,
+	SYSLET_UTIME,
+	SYSLET_STIME,
+	SYSLET_GTIME,
+	SYSLET_MIN_FLT,
+	SYSLET_MAJ_FLT,
+	SYSLET_NVCSW,
+	SYSLET_NIVCSW,
+	SYSLET_RCHAR,
+	SYSLET_WCHAR,
+	SYSLET_SYSCR,
+	SYSLET_SYSCW,
+	SYSLET_READ_BYTES,
+	SYSLET_WRITE_BYTES,
+	SYSLET_CANCELLED_BYTES,
+	SYSLET_NR_USAGE
+};
+
+struct rusage;
+
 #ifdef CONFIG_SYSLET
 
 void __syslet_block(struct task_struct *tsk);
@@ -36,7 +58,12 @@ void __syslet_exec(struct task_struct *tsk);
 void __syslet_group_exit(struct task_struct *tsk);
 bool __syslet_is_helper(struct task_struct *tsk);
 struct task_struct *__syslet_user_side(struct task_struct *tsk);
+void __syslet_reparented(struct task_struct *reaper);
+u64 __syslet_usage(struct task_struct *tsk, enum syslet_usage what);
+void __syslet_add_rusage(struct task_struct *tsk, struct rusage *r);
+void __syslet_add_io(struct task_struct *tsk, struct task_io_accounting *io);
 int syslet_refuse_block(void);
+int syslet_stay(void);
 
 /*
  * Called by sched_submit_work() with the PF_* flags that it has read, when
@@ -104,14 +131,59 @@ static inline struct task_struct *syslet_user_side(struct task_struct *tsk)
 	return likely(!READ_ONCE(tsk->syslet)) ? tsk : __syslet_user_side(tsk);
 }
 
+/* Is @tsk the task of the current thread? */
+static inline bool syslet_is_self(struct task_struct *tsk)
+{
+	guard(rcu)();
+	return tsk == syslet_user_side(current);
+}
+
 /*
- * @tsk was looked up by @nr: has the TID moved to another task since? Called
- * under siglock or pi_lock, which a handoff takes both.
+ * @tsk was looked up by @pid: does it find another task by now? The answer
+ * stays true under siglock or pi_lock, which a handoff takes both.
  */
+static inline bool syslet_lost_pid(struct task_struct *tsk, struct pid *pid)
+{
+	guard(rcu)();
+	return unlikely(READ_ONCE(tsk->syslet)) && pid_task(pid, PIDTYPE_PID) != tsk;
+}
+
+/* The same for its number, in the namespace of the current task. */
 static inline bool syslet_lost_tid(struct task_struct *tsk, pid_t nr)
 {
 	guard(rcu)();
 	return unlikely(READ_ONCE(tsk->syslet)) && find_task_by_vpid(nr) != tsk;
+}
+
+/*
+ * Called with tasklist_lock held for writing, after @reaper was given the
+ * children of an exiting thread: they belong to a thread that the program
+ * knows, which @reaper may have handed off meanwhile.
+ */
+static inline void syslet_reparented(struct task_struct *reaper)
+{
+	if (unlikely(READ_ONCE(reaper->syslet)))
+		__syslet_reparented(reaper);
+}
+
+/* What to add to a counter of @tsk to have that of the thread. */
+static inline u64 syslet_usage(struct task_struct *tsk, enum syslet_usage what)
+{
+	return likely(!READ_ONCE(tsk->syslet)) ? 0 : __syslet_usage(tsk, what);
+}
+
+/* The same for a struct rusage of @tsk alone. */
+static inline void syslet_add_rusage(struct task_struct *tsk, struct rusage *r)
+{
+	if (unlikely(READ_ONCE(tsk->syslet)))
+		__syslet_add_rusage(tsk, r);
+}
+
+/* And for the I/O counters of @tsk alone. */
+static inline void syslet_add_io(struct task_struct *tsk, struct task_io_accounting *io)
+{
+	if (unlikely(READ_ONCE(tsk->syslet)))
+		__syslet_add_io(tsk, io);
 }
 
 #else /* !CONFIG_SYSLET */
@@ -133,9 +205,37 @@ static inline struct task_struct *syslet_user_side(struct task_struct *tsk)
 	return tsk;
 }
 
+static inline bool syslet_is_self(struct task_struct *tsk)
+{
+	return tsk == current;
+}
+
+static inline bool syslet_lost_pid(struct task_struct *tsk, struct pid *pid)
+{
+	return false;
+}
+
 static inline bool syslet_lost_tid(struct task_struct *tsk, pid_t nr)
 {
 	return false;
+}
+
+static inline void syslet_reparented(struct task_struct *reaper) { }
+
+static inline u64 syslet_usage(struct task_struct *tsk, enum syslet_usage what)
+{
+	return 0;
+}
+
+static inline void syslet_add_rusage(struct task_struct *tsk, struct rusage *r) { }
+
+static inline void syslet_add_io(struct task_struct *tsk, struct task_io_accounting *io)
+{
+}
+
+static inline int syslet_stay(void)
+{
+	return 0;
 }
 
 static inline int syslet_refuse_block(void)

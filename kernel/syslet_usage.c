@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a thread has used, of CPU time, I/O and so on, whichever tasks it used.
+ *
+ * The counters are in the tasks and stay there: the sums of the process are
+ * made of them. Each task has what is to be added to them when they are shown
+ * as those of a thread. A handoff exchanges what is shown by the two tasks, so
+ * clocks of the thread go on where they were, and the sum over all tasks stays
+ * what it is.
+ *
+ *	shown = counter + st->usage[]	  (modulo 2^64; shown >= 0)
+ */
+#include <linux/resource.h>
+#include <linux/sched.h>
+#include <linux/sched/cputime.h>
+#include <linux/sched/task.h>
+#include <linux/syslet.h>
+
+#include "syslet.h"
+
+/* All counters of a task as they are now; the runtime to the last switch. */
+static void syslet_read_usage(struct task_struct *tsk, u64 *usage)
+{
+	usage[SYSLET_RUNTIME] = tsk->se.sum_exec_runtime;
+	task_cputime(tsk, &usage[SYSLET_UTIME], &usage[SYSLET_STIME]);
+	usage[SYSLET_GTIME] = tsk->gtime;
+	usage[SYSLET_MIN_FLT] = tsk->min_flt;
+	usage[SYSLET_MAJ_FLT] = tsk->maj_flt;
+	usage[SYSLET_NVCSW] = tsk->nvcsw;
+	usage[SYSLET_NIVCSW] = tsk->nivcsw;
+#ifdef CONFIG_TASK_XACCT
+	usage[SYSLET_RCHAR] = tsk->ioac.rchar;
+	usage[SYSLET_WCHAR] = tsk->ioac.wchar;
+	usage[SYSLET_SYSCR] = tsk->ioac.syscr;
+	usage[SYSLET_SYSCW] = tsk->ioac.syscw;
+#endif
+#ifdef CONFIG_TASK_IO_ACCOUNTING
+	usage[SYSLET_READ_BYTES] = tsk->ioac.read_bytes;
+	usage[SYSLET_WRITE_BYTES] = tsk->ioac.write_bytes;
+	usage[SYSLET_CANCELLED_BYTES] = tsk->ioac.cancelled_write_bytes;
+#endif
+}
+
+/* Times that were shown once must not get smaller: see cputime_adjust(). */
+static void syslet_swap_prev_cputime(struct prev_cputime *a, struct prev_cputime *b)
+{
+#ifndef CONFIG_VIRT_CPU_ACCOUNTING_NATIVE
+	u64 utime, stime;
+
+	raw_spin_lock(&a->lock);
+	utime = a->utime;
+	stime = a->stime;
+	raw_spin_unlock(&a->lock);
+
+	raw_spin_lock(&b->lock);
+	swap(b->utime, utime);
+	swap(b->stime, stime);
+	raw_spin_unlock(&b->lock);
+
+	raw_spin_lock(&a->lock);
+	a->utime = utime;
+	a->stime = stime;
+	raw_spin_unlock(&a->lock);
+#endif
+}
+
+/**
+ * syslet_pass_usage - let a task show what another has used, and vice versa
+ * @from: the carrier until now; it may be running
+ * @to: the current task
+ * @runtime: what @from has run; task_sched_runtime()
+ *
+ * What the current task has run since it was woken is the thread's.
+ *
+ * Context: siglock held, interrupts off.
+ */
+void syslet_pass_usage(struct syslet_task *from, struct syslet_task *to, u64 runtime)
+{
+	u64 a[SYSLET_NR_USAGE] = {}, b[SYSLET_NR_USAGE] = {};
+	u64 more;
+	int i;
+
+	syslet_read_usage(from->task, a);
+	syslet_read_usage(to->task, b);
+	a[SYSLET_RUNTIME] = runtime;
+	for (i = 0; i < SYSLET_NR_USAGE; i++) {
+		more = a[i] + from->usage[i] - (b[i] + to->usage[i]);
+		WRITE_ONCE(to->usage[i], to->usage[i] + more);
+		WRITE_ONCE(from->usage[i], from->usage[i] - more);
+	}
+	syslet_swap_prev_cputime(&from->task->prev_cputime, &to->task->prev_cputime);
+}
+
+/**
+ * __syslet_usage - see syslet_usage()
+ * @tsk: a task; it may be dying
+ * @what: which counter
+ *
+ * Context: Any.
+ * Return: what to add to the counter of the task.
+ */
+u64 __syslet_usage(struct task_struct *tsk, enum syslet_usage what)
+{
+	struct syslet_task *st;
+
+	guard(rcu)();
+	st = READ_ONCE(tsk->syslet);
+	return st ? READ_ONCE(st->usage[what]) : 0;
+}
+
+/**
+ * __syslet_add_rusage - see syslet_add_rusage()
+ * @tsk: a task
+ * @r: what getrusage() tells about it alone
+ *
+ * Context: Any.
+ */
+void __syslet_add_rusage(struct task_struct *tsk, struct rusage *r)
+{
+	r->ru_nvcsw += __syslet_usage(tsk, SYSLET_NVCSW);
+	r->ru_nivcsw += __syslet_usage(tsk, SYSLET_NIVCSW);
+	r->ru_minflt += __syslet_usage(tsk, SYSLET_MIN_FLT);
+	r->ru_majflt += __syslet_usage(tsk, SYSLET_MAJ_FLT);
+#ifdef CONFIG_TASK_IO_ACCOUNTING
+	/* In blocks: round what is shown, not what it is made of. */
+	r->ru_inblock = (tsk->ioac.read_bytes +
+			 __syslet_usage(tsk, SYSLET_READ_BYTES)) >> 9;
+	r->ru_oublock = (tsk->ioac.write_bytes +
+			 __syslet_usage(tsk, SYSLET_WRITE_BYTES)) >> 9;
+#endif
+}
+
+/**
+ * __syslet_add_io - see syslet_add_io()
+ * @tsk: a task
+ * @io: its I/O counters
+ *
+ * Context: Any.
+ */
+void __syslet_add_io(struct task_struct *tsk, struct task_io_accounting *io)
+{
+#ifdef CONFIG_TASK_XACCT
+	io->rchar += __syslet_usage(tsk, SYSLET_RCHAR);
+	io->wchar += __syslet_usage(tsk, SYSLET_WCHAR);
+	io->syscr += __syslet_usage(tsk, SYSLET_SYSCR);
+	io->syscw += __syslet_usage(tsk, SYSLET_SYSCW);
+#endif
+#ifdef CONFIG_TASK_IO_ACCOUNTING
+	io->read_bytes += __syslet_usage(tsk, SYSLET_READ_BYTES);
+	io->write_bytes += __syslet_usage(tsk, SYSLET_WRITE_BYTES);
+	io->cancelled_write_bytes += __syslet_usage(tsk, SYSLET_CANCELLED_BYTES);
+#endif
+}

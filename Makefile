@@ -2,7 +2,7 @@
 #
 # The way in: see README. Everything is built below build/.
 #
-# GUEST=normal|debug picks a kernel, LIMIT=seconds bounds a guest, V=1 shows
+# GUEST=normal|debug|kcsan picks a kernel, LIMIT=seconds bounds a guest, V=1 shows
 # the commands of the library's build.
 GUEST	?= normal
 export GUEST LIMIT SHARE QEMU_OPTS TREE
@@ -40,6 +40,9 @@ check: image
 check-debug:
 	@$(MAKE) --no-print-directory GUEST=debug check
 
+check-kcsan:
+	@$(MAKE) --no-print-directory GUEST=kcsan check
+
 bench: image
 	@vm/bench.sh
 
@@ -55,4 +58,4 @@ lint:
 clean:
 	rm -rf build
 
-.PHONY: all help kernel lib install lib-check image run check check-debug bench guest shell lint clean
+.PHONY: all help kernel lib install lib-check image run check check-debug check-kcsan bench guest shell lint clean

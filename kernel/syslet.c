@@ -52,8 +52,8 @@
  *     If C is first it cannot fail any more: nothing in an adoption allocates,
  *     faults or waits for P. Adoptions that must not take place (P is traced
  *     now, got waiters on a PI futex, or attributes that C has not) are refused
- *     before anything was moved; P then keeps its user side to the end of the
- *     call.
+ *     before anything was moved. P keeps its user side; its sleep is interrupted
+ *     and the call refused with -EAGAIN, unless it may wait.
  * [C] P does not touch its user side after the hook before it has seen
  *     adopted, and C does not touch P after completing it.
  * [D] A thread that exits gives its children to another one of the process:
@@ -148,6 +148,9 @@ static int syslet_use_ring(struct syslet_ctx *ctx, u64 addr)
 		syslet_ring_put(ctx->ring);
 	ctx->ring = ring;
 	ctx->ring_addr = addr;
+	/* After an execve(), which nobody else has survived. */
+	if (unlikely(ctx->dead))
+		syslet_revive(ctx);
 	return 0;
 }
 
@@ -454,10 +457,11 @@ static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 	/* Again: others may have changed what was found when arming. */
 	ok = syslet_is_movable(from) && syslet_is_fresh(from, to);
 	if (ok) {
-		/* Before it can be found by its TID. */
-		syslet_pass_usage(from->syslet, to->syslet, runtime);
+		write_seqcount_begin(&ctx->seq);
 		WRITE_ONCE(ctx->carrier, to);
+		syslet_pass_usage(from->syslet, to->syslet, runtime);
 		syslet_pass_tid(ctx, from, to);
+		write_seqcount_end(&ctx->seq);
 	}
 	raw_spin_unlock(&from->pi_lock);
 	if (ok) {
@@ -496,6 +500,9 @@ bool syslet_adopt(struct syslet_task *st, long *ret)
 	call = &from->syslet->call;
 	if (!syslet_take_over(ctx, from)) {
 		call->refused = true;
+		/* Who must not wait is to be told: see syslet_run(). */
+		if (!call->evict && !(call->args->flags & SYSLET_SYNC_OK))
+			set_notify_signal(from);
 		complete_all(&call->adopted);
 		return false;
 	}
@@ -687,6 +694,16 @@ static long syslet_run(struct syslet_task *st, long (*restart)(struct restart_bl
 	if (unlikely(!syslet_withdraw(st)))
 		return syslet_finish(st, ret);
 
+	/*
+	 * It slept, and nobody took over: a program that would end this sleep
+	 * itself must not be left in it. A call that is to be repeated has done
+	 * nothing yet.
+	 */
+	if (unlikely(call->refused) && !(call->args->flags & SYSLET_SYNC_OK) &&
+	    (syslet_is_restart(ret) || ret == -EINTR)) {
+		trace_syslet_refuse(call->regs, call->args);
+		ret = -EAGAIN;
+	}
 	if (unlikely(ret == -ERESTART_RESTARTBLOCK))
 		syslet_save_restart(st);
 	if (unlikely(call->eventfd))

@@ -10,6 +10,7 @@
 #include <linux/list.h>
 #include <linux/refcount.h>
 #include <linux/sched/signal.h>
+#include <linux/seqlock.h>
 #include <linux/spinlock.h>
 #include <linux/syslet.h>
 #include <linux/workqueue.h>
@@ -94,6 +95,7 @@ struct syslet_task {
  * @offers: counts offers, for tokens that are never used again. Carrier only.
  * @next: the spare that an offer is for; chosen by the carrier when it arms,
  *	  cleared when it leaves the parked state. Written under @lock.
+ * @seq: readers of TIDs and usage see a handoff; written under siglock
  * @cred: of a main thread that has exited, for the group leader; see
  *	  __syslet_exit(). Under siglock.
  * @lock: protects what follows; never taken inside siglock or in interrupts
@@ -116,6 +118,7 @@ struct syslet_ctx {
 	unsigned long		offer;
 	unsigned long		offers;
 	struct syslet_task	*next;
+	seqcount_t		seq;
 	const struct cred	*cred;
 
 	/* Protects the rest, but for the ring. */
@@ -157,6 +160,7 @@ void syslet_call_put(struct syslet_task *st);
 struct syslet_task *syslet_enter(void);
 int syslet_prepare_spare(struct syslet_ctx *ctx);
 void syslet_unpark(struct syslet_task *st);
+void syslet_revive(struct syslet_ctx *ctx);
 long syslet_park(struct syslet_task *st);
 void syslet_leave(struct syslet_task *st);
 bool syslet_is_movable(struct task_struct *tsk);

@@ -116,6 +116,7 @@ static struct syslet_ctx *syslet_ctx_alloc(void)
 		return NULL;
 	refcount_set(&ctx->refs, 1);
 	spin_lock_init(&ctx->lock);
+	seqcount_init(&ctx->seq);
 	INIT_LIST_HEAD(&ctx->parked);
 	INIT_LIST_HEAD(&ctx->running);
 	INIT_DELAYED_WORK(&ctx->reap, syslet_reap);
@@ -641,21 +642,6 @@ void __syslet_exit(struct task_struct *tsk)
 	}
 }
 
-/* Context: siglock held. */
-static struct syslet_task *syslet_detach(struct task_struct *tsk)
-{
-	struct syslet_task *st = tsk->syslet;
-	struct syslet_ctx *ctx = st->ctx;
-
-	if (syslet_shares_tgid(tsk) && !ctx->cred)
-		ctx->cred = get_cred(rcu_dereference_protected(tsk->real_cred, 1));
-	syslet_return_tid(ctx, tsk);
-	if (ctx->carrier == tsk)
-		WRITE_ONCE(ctx->carrier, NULL);
-	WRITE_ONCE(tsk->syslet, NULL);
-	return st;
-}
-
 /**
  * __syslet_release - the last that is seen of a task
  * @tsk: a dead task
@@ -667,10 +653,16 @@ static struct syslet_task *syslet_detach(struct task_struct *tsk)
  */
 void __syslet_release(struct task_struct *tsk)
 {
-	struct syslet_task *st;
+	struct syslet_task *st = tsk->syslet;
+	struct syslet_ctx *ctx = st->ctx;
 
 	spin_lock(syslet_siglock(tsk));
-	st = syslet_detach(tsk);
+	if (syslet_shares_tgid(tsk) && !ctx->cred)
+		ctx->cred = get_cred(rcu_dereference_protected(tsk->real_cred, 1));
+	syslet_return_tid(ctx, tsk);
+	if (ctx->carrier == tsk)
+		WRITE_ONCE(ctx->carrier, NULL);
+	WRITE_ONCE(tsk->syslet, NULL);
 	spin_unlock(syslet_siglock(tsk));
 	syslet_task_free(st);
 }
@@ -680,20 +672,35 @@ void __syslet_release(struct task_struct *tsk)
  * @tsk: the current task
  *
  * de_thread() kills the others and gives us the leader's TID; this expects
- * each task to have one of its own.
+ * each task to have one of its own. What remains is an empty context: the
+ * clocks of the thread go on.
  *
  * Context: Past the point of no return of execve(); may sleep.
  */
 void __syslet_exec(struct task_struct *tsk)
 {
-	struct syslet_task *st;
+	struct syslet_task *st = tsk->syslet;
 
-	syslet_ctx_kill(tsk->syslet->ctx);
-	syslet_drop_ring(tsk->syslet->ctx);
+	syslet_ctx_kill(st->ctx);
+	syslet_drop_ring(st->ctx);
+	kfree(st->call.restart);
+	st->call.restart = NULL;
 	spin_lock_irq(syslet_siglock(tsk));
-	st = syslet_detach(tsk);
+	syslet_return_tid(st->ctx, tsk);
 	spin_unlock_irq(syslet_siglock(tsk));
-	syslet_task_free(st);
+}
+
+/**
+ * syslet_revive - the thread goes on with its context after an execve()
+ * @ctx: its context, in which it is alone
+ *
+ * Context: Process context, of the carrier.
+ */
+void syslet_revive(struct syslet_ctx *ctx)
+{
+	spin_lock(&ctx->lock);
+	ctx->dead = false;
+	spin_unlock(&ctx->lock);
 }
 
 /**

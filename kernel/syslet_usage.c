@@ -92,6 +92,42 @@ void syslet_pass_usage(struct syslet_task *from, struct syslet_task *to, u64 run
 }
 
 /**
+ * __syslet_usage_begin - see syslet_usage_begin()
+ * @tsk: a task; it may be dying
+ *
+ * Context: Any.
+ * Return: for __syslet_usage_retry().
+ */
+unsigned int __syslet_usage_begin(struct task_struct *tsk)
+{
+	struct syslet_task *st;
+
+	guard(rcu)();
+	st = READ_ONCE(tsk->syslet);
+	return st ? read_seqcount_begin(&st->ctx->seq) : 0;
+}
+
+/**
+ * __syslet_usage_retry - see syslet_usage_retry()
+ * @tsk: a task; it may be dying
+ * @pid: by which it was found
+ * @seq: what __syslet_usage_begin() returned
+ *
+ * Context: Any.
+ * Return: true if what was read may be a mixture.
+ */
+bool __syslet_usage_retry(struct task_struct *tsk, struct pid *pid, unsigned int seq)
+{
+	struct syslet_task *st;
+
+	guard(rcu)();
+	st = READ_ONCE(tsk->syslet);
+	/* The look-up came before @seq was read. */
+	return st && (read_seqcount_retry(&st->ctx->seq, seq) ||
+		      pid_task(pid, PIDTYPE_PID) != tsk);
+}
+
+/**
  * __syslet_usage - see syslet_usage()
  * @tsk: a task; it may be dying
  * @what: which counter

@@ -4,7 +4,7 @@
 # Run one command in a guest:  vm/guest.sh 'command' | vm/guest.sh --shell
 #
 # Environment:
-#   GUEST=normal|debug  which kernel
+#   GUEST=normal|debug|kcsan  which kernel
 #   LIMIT=seconds       how long the guest may take; default 600
 #   SHARE=dir           host directory that the guest sees as /mnt/share
 #   DISKS="file ..."    disk images, /dev/vda and on
@@ -27,7 +27,7 @@ kernel=$build/kernel-$guest/arch/x86/boot/bzImage
 work=$(mktemp -d "${TMPDIR:-/tmp}/guest.XXXXXX")
 
 # What no healthy kernel says.
-bad='BUG:|WARNING:|KASAN:|KCSAN:|UBSAN:|kernel BUG at|Oops|Kernel panic|possible (circular|recursive) locking|INFO: (task|rcu|possible)|rcu: INFO|inconsistent lock state|suspicious RCU|soft lockup|general protection fault|unreferenced object|DEBUG_LOCKS_WARN|Call Trace:'
+bad='BUG:|WARNING:|KASAN:|KCSAN:|UBSAN:|kernel BUG at|Oops|Kernel panic|possible (circular|recursive) locking|INFO: (task|rcu|possible)|rcu: INFO|inconsistent lock state|suspicious RCU|soft lockup|general protection fault|suspected memory leak|DEBUG_LOCKS_WARN|Call Trace:'
 
 cleanup()
 {
@@ -113,6 +113,13 @@ report()
 [ "$rc" != 124 ] || report "the guest did not finish in $limit seconds (LIMIT=)"
 status=$(cat "$work/status")
 [ -n "$status" ] || report "the guest died"
+# KCSAN finds races all over the kernel: those of our own functions count.
+if [ "$guest" = kcsan ]; then
+	awk '/BUG: KCSAN:/ && !/syslet|indirect/ { skip = 1 }
+		!skip { print }
+		/==========/ { skip = 0 }' "$work/console" >"$work/kcsan"
+	mv "$work/kcsan" "$work/console"
+fi
 if grep -aqE "$bad" "$work/console"; then
 	grep -aE -A30 "$bad" "$work/console" | head -80 >&2
 	report "the guest's kernel reported a problem"

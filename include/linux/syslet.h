@@ -59,6 +59,8 @@ void __syslet_group_exit(struct task_struct *tsk);
 bool __syslet_is_helper(struct task_struct *tsk);
 struct task_struct *__syslet_user_side(struct task_struct *tsk);
 void __syslet_reparented(struct task_struct *reaper);
+unsigned int __syslet_usage_begin(struct task_struct *tsk);
+bool __syslet_usage_retry(struct task_struct *tsk, struct pid *pid, unsigned int seq);
 u64 __syslet_usage(struct task_struct *tsk, enum syslet_usage what);
 void __syslet_add_rusage(struct task_struct *tsk, struct rusage *r);
 void __syslet_add_io(struct task_struct *tsk, struct task_io_accounting *io);
@@ -139,16 +141,24 @@ static inline bool syslet_is_self(struct task_struct *tsk)
 }
 
 /*
- * @tsk was looked up by @pid: does it find another task by now? The answer
- * stays true under siglock or pi_lock, which a handoff takes both.
+ * Around what reads the state of @tsk, for which it was looked up by @pid: was
+ * there a handoff meanwhile? Then look it up again.
  */
-static inline bool syslet_lost_pid(struct task_struct *tsk, struct pid *pid)
+static inline unsigned int syslet_usage_begin(struct task_struct *tsk)
 {
-	guard(rcu)();
-	return unlikely(READ_ONCE(tsk->syslet)) && pid_task(pid, PIDTYPE_PID) != tsk;
+	return likely(!READ_ONCE(tsk->syslet)) ? 0 : __syslet_usage_begin(tsk);
 }
 
-/* The same for its number, in the namespace of the current task. */
+static inline bool syslet_usage_retry(struct task_struct *tsk, struct pid *pid,
+				      unsigned int seq)
+{
+	return unlikely(READ_ONCE(tsk->syslet)) && __syslet_usage_retry(tsk, pid, seq);
+}
+
+/*
+ * @tsk was looked up by @nr: has the TID moved to another task since? Called
+ * under siglock or pi_lock, which a handoff takes both.
+ */
 static inline bool syslet_lost_tid(struct task_struct *tsk, pid_t nr)
 {
 	guard(rcu)();
@@ -210,7 +220,13 @@ static inline bool syslet_is_self(struct task_struct *tsk)
 	return tsk == current;
 }
 
-static inline bool syslet_lost_pid(struct task_struct *tsk, struct pid *pid)
+static inline unsigned int syslet_usage_begin(struct task_struct *tsk)
+{
+	return 0;
+}
+
+static inline bool syslet_usage_retry(struct task_struct *tsk, struct pid *pid,
+				      unsigned int seq)
 {
 	return false;
 }

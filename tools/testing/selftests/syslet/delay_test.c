@@ -488,6 +488,8 @@ TEST_F_TIMEOUT(delay, all_is_as_without_it, 180)
 	const char *err;
 
 	for (unsigned int i = 0; i < ARRAY_LEN(storms); i++) {
+		printf("# %s: %s\n", variant->point, storms[i].name);
+		fflush(stdout);
 		err = storms[i].fn(self->ring);
 		ASSERT_EQ(NULL, err) TH_LOG("%s: %s", storms[i].name, err);
 	}

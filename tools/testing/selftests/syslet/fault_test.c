@@ -45,30 +45,25 @@ static unsigned int failures_left(int fd)
 	return pread(fd, value, sizeof(value) - 1, 0) > 0 ? atoi(value) : -1;
 }
 
-/* Was it made? By whichever task it was left to. Then there will be none. */
-static bool has_failed(int fd)
+/*
+ * Was it made? If the call is pending then what is left is in the task that
+ * runs it, which takes over the thread again before long.
+ */
+static bool has_failed(int fail, struct syslet_ring *ring, struct blocker *b, bool pending)
 {
-	bool failed = !failures_left(fd);
-	struct dirent *d;
-	char name[512];
-	DIR *dir;
+	struct syslet_completion comp;
+	unsigned int left = failures_left(fail);
 
-	fail_nth(fd, 0);
-	dir = opendir("/proc/self/task");
-	while (dir && (d = readdir(dir))) {
-		snprintf(name, sizeof(name), "/proc/self/task/%s/fail-nth", d->d_name);
-		fd = d->d_name[0] == '.' ? -1 : open(name, O_RDWR);
-		if (fd < 0)
-			continue;
-		if (failures_left(fd)) {
-			failed = false;
-			fail_nth(fd, 0);
-		}
-		close(fd);
+	fail_nth(fail, 0);
+	for (int i = 0; pending && !left && i < 4; i++) {
+		if (submit(ring, CALL(__NR_read, b->fd[0], P(&b->c), 1), 0) != -ESYSLETPENDING)
+			break;
+		left = failures_left(fail);
+		fail_nth(fail, 0);
+		if (write(b->fd[1], "x", 1) != 1 || ring_reap(ring, &comp))
+			break;
 	}
-	if (dir)
-		closedir(dir);
-	return failed;
+	return !left;
 }
 
 FIXTURE(fault)
@@ -107,40 +102,42 @@ static void *fault_main(void *arg)
 	struct syslet_completion comp = {};
 	struct syslet_args args = { .completion_ring_ptr = P(ring), .caller_data = 3,
 				    .flags = job->flags };
-	char c = 0;
-	int fd[2], fail = fail_fd();
+	int fail = fail_fd();
+	struct blocker b;
 	long ret;
 
 	job->err = "cannot begin";
-	if (!ring || pipe(fd))
+	if (!ring || pipe(b.fd))
 		return NULL;
 	/* a synchronous run must not wait for ever */
-	if ((job->flags & SYSLET_SYNC_OK) && write(fd[1], "y", 1) != 1)
+	if ((job->flags & SYSLET_SYNC_OK) && write(b.fd[1], "y", 1) != 1)
 		return NULL;
 	if (!fail_nth(fail, job->nth))
 		return NULL;
-	ret = submit_args(CALL(__NR_read, fd[0], P(&c), 1), args);
-	job->failed = has_failed(fail);
-	close(fail);
+	ret = submit_args(CALL(__NR_read, b.fd[0], P(&b.c), 1), args);
 
 	if (job->flags & SYSLET_SYNC_OK) {
-		job->err = ret == 1 && c == 'y' && !ring_count(ring) ? NULL : "wrong result";
+		job->failed = has_failed(fail, ring, &b, false);
+		job->err = ret == 1 && b.c == 'y' && !ring_count(ring) ? NULL : "wrong result";
 	} else if (ret == -EAGAIN) {
+		job->failed = has_failed(fail, ring, &b, false);
 		/* it has not run: what is written now is ours */
 		job->refused++;
-		job->err = write(fd[1], "z", 1) == 1 && read(fd[0], &c, 1) == 1 && c == 'z' &&
-			   !ring_count(ring) ? NULL : "refused, but it ran";
+		job->err = write(b.fd[1], "z", 1) == 1 && read(b.fd[0], &b.c, 1) == 1 &&
+			   b.c == 'z' && !ring_count(ring) ? NULL : "refused, but it ran";
 	} else if (ret == -ESYSLETPENDING) {
-		job->err = write(fd[1], "z", 1) == 1 && !ring_reap(ring, &comp) &&
-			   comp.status == 1 && c == 'z' ? NULL : "wrong completion";
+		job->err = write(b.fd[1], "z", 1) == 1 && !ring_reap(ring, &comp) &&
+			   comp.status == 1 && b.c == 'z' ? NULL : "wrong completion";
+		job->failed = has_failed(fail, ring, &b, true);
 	} else {
 		job->err = strerror(-ret);
 	}
 	/* and nothing is broken for the next one */
 	if (!job->err && force_handoff(ring))
 		job->err = "no handoff after the failure";
-	close(fd[0]);
-	close(fd[1]);
+	close(b.fd[0]);
+	close(b.fd[1]);
+	close(fail);
 	return NULL;
 }
 
@@ -211,7 +208,7 @@ TEST_F_TIMEOUT(fault, in_the_call_is_its_result, 300)
 
 		ASSERT_TRUE(fail_nth(fail, nth));
 		ret = submit(ring, CALL(__NR_memfd_create, P("x"), 0), 1);
-		failed = has_failed(fail);
+		failed = has_failed(fail, ring, NULL, false);
 		fd = ret;
 		if (ret < 0) {
 			ASSERT_TRUE(ret == -ENOMEM || ret == -ENFILE || ret == -ENOSPC)

@@ -3,8 +3,9 @@
 # The way in: see README. Everything is built below build/.
 #
 # GUEST=normal|debug|kcsan picks a kernel, LIMIT=seconds bounds a guest, V=1 shows
-# the commands of the library's build.
+# the commands of the library's build. SECONDS and SEED are for make stress.
 GUEST	?= normal
+SECONDS	?= 60
 export GUEST LIMIT SHARE QEMU_OPTS TREE
 
 all: run
@@ -38,10 +39,13 @@ check: image
 	@vm/check.sh
 
 check-debug:
-	@$(MAKE) --no-print-directory GUEST=debug check
+	@$(MAKE) --no-print-directory GUEST=debug check stress
 
 check-kcsan:
 	@$(MAKE) --no-print-directory GUEST=kcsan check
+
+stress: image
+	@vm/stress.sh "$(SECONDS)" $(SEED)
 
 bench: image
 	@vm/bench.sh
@@ -58,4 +62,4 @@ lint:
 clean:
 	rm -rf build
 
-.PHONY: all help kernel lib install lib-check image run check check-debug check-kcsan bench guest shell lint clean
+.PHONY: all help kernel lib install lib-check image run check check-debug check-kcsan stress bench guest shell lint clean

@@ -362,7 +362,8 @@ void __syslet_reparented(struct task_struct *reaper)
 		/* [D] pairs with syslet_move_children() */
 		smp_mb();
 		to = __syslet_user_side(reaper);
-		if (to == reaper)
+		/* One that exits has passed on its children, or will. */
+		if (to == reaper || (to->flags & PF_EXITING))
 			return;
 		syslet_pass_children(reaper, to);
 		reaper = to;

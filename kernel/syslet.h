@@ -96,6 +96,7 @@ struct syslet_task {
  * @next: the spare that an offer is for; chosen by the carrier when it arms,
  *	  cleared when it leaves the parked state. Written under @lock.
  * @seq: readers of TIDs and usage see a handoff; written under siglock
+ * @exit_code: of the thread, when it has exited
  * @cred: of a main thread that has exited, for the group leader; see
  *	  __syslet_exit(). Under siglock.
  * @lock: protects what follows; never taken inside siglock or in interrupts
@@ -119,6 +120,7 @@ struct syslet_ctx {
 	unsigned long		offers;
 	struct syslet_task	*next;
 	seqcount_t		seq;
+	long			exit_code;
 	const struct cred	*cred;
 
 	/* Protects the rest, but for the ring. */

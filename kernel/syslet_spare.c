@@ -12,6 +12,7 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/task_work.h>
+#include <linux/uprobes.h>
 
 #include <asm/syslet.h>
 
@@ -153,6 +154,16 @@ struct syslet_task *syslet_enter(void)
 
 /* --- what can be moved ------------------------------------------------ */
 
+#ifdef CONFIG_PERF_EVENTS
+/* A context without events stays with the task, and does not matter. */
+static bool syslet_has_events(struct task_struct *tsk)
+{
+	struct perf_event_context *ctx = READ_ONCE(tsk->perf_event_ctxp);
+
+	return unlikely(ctx) && (READ_ONCE(ctx->nr_events) || READ_ONCE(ctx->pin_count));
+}
+#endif
+
 /* State that belongs to a thread and that the handoff does not move. */
 static __always_inline bool __syslet_is_movable(struct task_struct *tsk)
 {
@@ -175,11 +186,12 @@ static __always_inline bool __syslet_is_movable(struct task_struct *tsk)
 		return false;
 #endif
 #ifdef CONFIG_UPROBES
-	if (tsk->utask)
+	/* Return addresses on the user stack were replaced. */
+	if (tsk->utask && (tsk->utask->return_instances || tsk->utask->active_uprobe))
 		return false;
 #endif
 #ifdef CONFIG_PERF_EVENTS
-	if (tsk->perf_event_ctxp)
+	if (syslet_has_events(tsk))
 		return false;
 #endif
 #ifdef CONFIG_NUMA
@@ -606,13 +618,29 @@ static void syslet_inherit_cred(struct syslet_ctx *ctx)
 	}
 }
 
+/*
+ * What a helper exits with is told to nobody, but for the group leader. In the
+ * process as the program knows it that is the main thread.
+ */
+static long syslet_exit_code(struct syslet_ctx *ctx)
+{
+	struct signal_struct *signal = current->signal;
+	long code;
+
+	spin_lock_irq(syslet_siglock(current));
+	code = signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : ctx->exit_code;
+	spin_unlock_irq(syslet_siglock(current));
+	return code;
+}
+
 /**
  * __syslet_exit - a task that takes part in syslets exits
  * @tsk: the current task
+ * @code: its exit code; may be replaced
  *
  * Context: do_exit(), may sleep.
  */
-void __syslet_exit(struct task_struct *tsk)
+void __syslet_exit(struct task_struct *tsk, long *code)
 {
 	struct syslet_task *st = tsk->syslet;
 	struct syslet_ctx *ctx = st->ctx;
@@ -635,11 +663,16 @@ void __syslet_exit(struct task_struct *tsk)
 	syslet_call_put(st);
 	if (!__syslet_is_helper(tsk)) {
 		syslet_delay(SYSLET_POINT_KILL);
+		WRITE_ONCE(ctx->exit_code, *code);
 		syslet_ctx_kill(ctx);
 		syslet_drop_ring(ctx);
-	} else if (thread_group_leader(tsk)) {
-		syslet_inherit_cred(ctx);
+		return;
 	}
+	/* Not a thread to the program, so not one of its core dump. */
+	tsk->flags &= ~PF_SIGNALED;
+	*code = syslet_exit_code(ctx);
+	if (thread_group_leader(tsk))
+		syslet_inherit_cred(ctx);
 }
 
 /**
@@ -657,8 +690,14 @@ void __syslet_release(struct task_struct *tsk)
 	struct syslet_ctx *ctx = st->ctx;
 
 	spin_lock(syslet_siglock(tsk));
-	if (syslet_shares_tgid(tsk) && !ctx->cred)
-		ctx->cred = get_cred(rcu_dereference_protected(tsk->real_cred, 1));
+	if (syslet_shares_tgid(tsk)) {
+		if (!ctx->cred)
+			ctx->cred = get_cred(rcu_dereference_protected(tsk->real_cred, 1));
+		/* Under its name, too: all that is left of the main thread. */
+		strscpy_pad(tsk->group_leader->comm, tsk->comm);
+		if (tsk->group_leader->exit_state)
+			tsk->group_leader->exit_code = tsk->exit_code;
+	}
 	syslet_return_tid(ctx, tsk);
 	if (ctx->carrier == tsk)
 		WRITE_ONCE(ctx->carrier, NULL);

@@ -88,6 +88,9 @@ void syslet_return_tid(struct syslet_ctx *ctx, struct task_struct *tsk)
 
 	if (!syslet_shares_tgid(tsk))
 		return;
+	/* As the start of the process, too: see syslet_move_attributes(). */
+	tsk->group_leader->start_time = tsk->start_time;
+	tsk->group_leader->start_boottime = tsk->start_boottime;
 	syslet_set_tid(tsk, ctx->tid);
 	ctx->tid = NULL;
 }

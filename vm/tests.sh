@@ -21,4 +21,4 @@ fi
 if grep -h 'warning:' "$out/build.log" >&2; then
 	die "warnings in the selftests"
 fi
-rsync -rc --delete --include='*_test' --exclude='*' "$out/" "$top/build/root/opt/syslet-tests/"
+rsync -rc --delete --include='*_test' --include=stress --exclude='*' "$out/" "$top/build/root/opt/syslet-tests/"

@@ -53,7 +53,7 @@ struct rusage;
 
 void __syslet_block(struct task_struct *tsk);
 void __syslet_release(struct task_struct *tsk);
-void __syslet_exit(struct task_struct *tsk);
+void __syslet_exit(struct task_struct *tsk, long *code);
 void __syslet_exec(struct task_struct *tsk);
 void __syslet_group_exit(struct task_struct *tsk);
 bool __syslet_is_helper(struct task_struct *tsk);
@@ -84,11 +84,11 @@ static inline void syslet_fork(struct task_struct *tsk)
 	tsk->flags &= ~PF_SYSLET_ARMED;
 }
 
-/* Called first thing in do_exit(). */
-static inline void syslet_exit(struct task_struct *tsk)
+/* Called first thing in do_exit(); may change the exit code. */
+static inline void syslet_exit(struct task_struct *tsk, long *code)
 {
 	if (unlikely(tsk->syslet))
-		__syslet_exit(tsk);
+		__syslet_exit(tsk, code);
 }
 
 /* Called by release_task() with tasklist_lock held, before the TID is gone. */
@@ -200,7 +200,7 @@ static inline void syslet_add_io(struct task_struct *tsk, struct task_io_account
 
 static inline void syslet_block(struct task_struct *tsk, unsigned int flags) { }
 static inline void syslet_fork(struct task_struct *tsk) { }
-static inline void syslet_exit(struct task_struct *tsk) { }
+static inline void syslet_exit(struct task_struct *tsk, long *code) { }
 static inline void syslet_release(struct task_struct *tsk) { }
 static inline void syslet_exec(struct task_struct *tsk) { }
 static inline void syslet_group_exit(struct task_struct *tsk) { }

@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make stress: everything at once, for some time, in the guest:
+#
+#   vm/stress.sh [seconds [seed [more options of stress]]]
+#
+# Fails if the program finds that a promise was broken, or the guest's kernel
+# has something to say.
+set -euo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=vm/lib.sh
+. "$top/vm/lib.sh"
+guest=${GUEST:-normal}
+image=$top/build/stress.img
+time=${1:-60}
+seed=${2:-$(date +%s)}
+shift $(($# < 2 ? $# : 2))
+
+[[ $time =~ ^[1-9][0-9]*$ ]] || die "seconds: $time"
+[[ $seed =~ ^[0-9]+$ ]] || die "seed: $seed"
+
+# To boot, to end, and for what was left to vanish.
+slack=300
+[ "$guest" = normal ] || slack=900
+
+if [ ! -e "$image" ]; then
+	mke2fs -q -F -t ext4 -b 4096 -m 0 "$image" 32M
+fi
+
+# Files on a disk in memory that answers after a while; leaks are looked for
+# where the kernel can.
+# shellcheck disable=SC2016 # expanded in the guest
+job='
+set -e
+mount -t configfs configfs /sys/kernel/config
+disk=/sys/kernel/config/nullb/nullb0
+mkdir $disk /mnt/stress
+echo 1 >$disk/memory_backed
+echo 32 >$disk/size
+echo 2 >$disk/irqmode
+echo 300000 >$disk/completion_nsec
+echo 512 >$disk/blocksize
+echo 1 >$disk/power
+dd if=/dev/vda of=/dev/nullb0 bs=1M 2>/dev/null
+mount -t ext4 /dev/nullb0 /mnt/stress
+rc=0
+/opt/syslet-tests/stress -d /mnt/stress "$@" || rc=$?
+mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null || exit $rc
+leaks=/sys/kernel/debug/kmemleak
+if [ $rc = 0 ] && [ -e $leaks ]; then
+	# what it finds twice is none of the moment
+	echo scan >$leaks
+	sleep 5
+	echo scan >$leaks
+	cat $leaks
+	echo "stress.sh: kmemleak has found $(grep -c "^unreferenced" $leaks) objects"
+	[ -z "$(cat $leaks)" ] || rc=1
+fi
+exit $rc
+'
+echo "stress.sh: seed $seed, $time seconds, $guest kernel; again: make stress SECONDS=$time SEED=$seed GUEST=$guest"
+DISKS=$image LIMIT=${LIMIT:-$((time * 2 + slack))} "$top/vm/guest.sh" \
+	"set -- -t $time -s $seed $*$job"

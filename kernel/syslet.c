@@ -258,6 +258,7 @@ int syslet_stay(void)
 {
 	struct syslet_task *st = current->syslet;
 
+	might_sleep();
 	current->flags &= ~PF_SYSLET_ARMED;
 	if (!st || (syslet_withdraw(st) && !syslet_is_helper(current)))
 		return 0;
@@ -276,8 +277,11 @@ int syslet_stay(void)
  */
 int syslet_refuse_block(void)
 {
-	if ((current->flags & PF_SYSLET_ARMED) &&
-	    !(current->syslet->call.args->flags & SYSLET_SYNC_OK))
+	struct syslet_task *st = current->syslet;
+
+	/* An offer stands if the call has slept before: leave it alone. */
+	if (((current->flags & PF_SYSLET_ARMED) || (st && st->call.offered)) &&
+	    !(st->call.args->flags & SYSLET_SYNC_OK))
 		return -EAGAIN;
 	return syslet_stay();
 }
@@ -396,19 +400,34 @@ void syslet_install_cred(const struct cred *new)
 	put_cred(old);
 }
 
+/* What others read about the thread whom they find by its TID. */
+static void syslet_move_labels(struct task_struct *from)
+{
+	struct task_struct *to = current;
+
+	/* Padded by whoever sets it: no need to look for its end. */
+	if (memcmp(to->comm, from->comm, sizeof(to->comm)))
+		memcpy(to->comm, from->comm, sizeof(to->comm));
+
+	/* The group leader's is that of the process, and stays. */
+	if (!thread_group_leader(to)) {
+		swap(to->start_time, from->start_time);
+		swap(to->start_boottime, from->start_boottime);
+	}
+	if (thread_group_leader(from)) {
+		from->start_time = to->start_time;
+		from->start_boottime = to->start_boottime;
+	}
+	/* Not ->cred, which the call may have overridden. */
+	syslet_install_cred(rcu_dereference_protected(from->real_cred, 1));
+}
+
 static void syslet_move_attributes(struct task_struct *from)
 {
 	struct task_struct *to = current;
-	char comm[TASK_COMM_LEN];
 
-	/* Padded by whoever sets it: no need to look for its end. */
-	if (memcmp(to->comm, from->comm, sizeof(to->comm))) {
-		__get_task_comm(comm, sizeof(comm), from);
-		set_task_comm(to, comm);
-	}
-	swap(to->start_time, from->start_time);
-	swap(to->start_boottime, from->start_boottime);
 	to->personality = from->personality;
+	to->flags = (to->flags & ~PF_NPROC_EXCEEDED) | (from->flags & PF_NPROC_EXCEEDED);
 	to->timer_slack_ns = from->timer_slack_ns;
 	to->default_timer_slack_ns = from->default_timer_slack_ns;
 #ifdef CONFIG_AUDIT
@@ -460,6 +479,7 @@ static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 	if (ok) {
 		write_seqcount_begin(&ctx->seq);
 		WRITE_ONCE(ctx->carrier, to);
+		syslet_move_labels(from);
 		syslet_pass_usage(from->syslet, to->syslet, runtime);
 		syslet_pass_tid(ctx, from, to);
 		write_seqcount_end(&ctx->seq);
@@ -518,8 +538,6 @@ bool syslet_adopt(struct syslet_task *st, long *ret)
 		spin_unlock(&ctx->lock);
 	}
 	syslet_move_children(from);
-	/* Not ->cred, which the call may have overridden. */
-	syslet_install_cred(rcu_dereference_protected(from->real_cred, 1));
 	syslet_move_attributes(from);
 	syslet_move_user_pointers(from);
 	arch_syslet_adopt(from);
@@ -560,6 +578,9 @@ bool syslet_withdraw(struct syslet_task *st)
 	return true;
 }
 
+/* A stop that is over may have left no trace. */
+#define SYSLET_IDLE_RESTARTS	4
+
 static bool syslet_is_restart(long ret)
 {
 	switch (ret) {
@@ -594,7 +615,14 @@ static bool syslet_may_repeat(struct syslet_task *st)
  */
 static long syslet_restart(struct syslet_task *st, long ret)
 {
+	unsigned int idle = 0;
+
 	while (syslet_is_restart(ret)) {
+		/* It signalled its process, and wants to be told what came of it. */
+		if (signal_pending(current))
+			idle = 0;
+		else if (++idle > SYSLET_IDLE_RESTARTS)
+			return -EINTR;
 		syslet_handle_signals();
 		/* After what told us so was cleared: see syslet_ctx_kill(). */
 		if (READ_ONCE(st->ctx->dead))
@@ -698,10 +726,10 @@ static long syslet_run(struct syslet_task *st, long (*restart)(struct restart_bl
 	/*
 	 * It slept, and nobody took over: a program that would end this sleep
 	 * itself must not be left in it. A call that is to be repeated has done
-	 * nothing yet.
+	 * nothing yet; one that says -EINTR may have (close).
 	 */
-	if (unlikely(call->refused) && !(call->args->flags & SYSLET_SYNC_OK) &&
-	    (syslet_is_restart(ret) || ret == -EINTR)) {
+	if (unlikely(call->refused) && syslet_is_restart(ret) &&
+	    !(call->args->flags & SYSLET_SYNC_OK)) {
 		trace_syslet_refuse(call->regs, call->args);
 		ret = -EAGAIN;
 	}
@@ -714,13 +742,14 @@ static long syslet_run(struct syslet_task *st, long (*restart)(struct restart_bl
 
 /*
  * restart_syscall(2) for a call that was armed: it still may go async. If that
- * is not possible any more the call is continued synchronously, as part of it
- * has been done.
+ * is not possible any more it is refused, although it may have slept for some
+ * of its time: who makes it again sleeps for longer.
  */
 static long syslet_restart_call(struct restart_block *rb)
 {
 	struct syslet_task *st = current->syslet;
 	struct syslet_restart restart;
+	int err;
 
 	/*
 	 * restart_block outlives fork() and execve(), and any task may call
@@ -729,13 +758,17 @@ static long syslet_restart_call(struct restart_block *rb)
 	if (!st || !st->call.restart)
 		return do_no_restart_syscall(rb);
 	restart = *st->call.restart;
+	err = syslet_prepare_call(st, &restart.regs, &restart.args);
+	/* To be called again. */
+	if (err == -ERESTARTNOINTR)
+		return err;
 	kfree(st->call.restart);
 	st->call.restart = NULL;
 
 	rb->fn = restart.fn;
-	if (syslet_prepare_call(st, &restart.regs, &restart.args))
-		return restart.fn(rb);
-	return syslet_run(st, restart.fn);
+	if (!err)
+		return syslet_run(st, restart.fn);
+	return restart.args.flags & SYSLET_SYNC_OK ? restart.fn(rb) : -EAGAIN;
 }
 
 /*
@@ -743,12 +776,10 @@ static long syslet_restart_call(struct restart_block *rb)
  * of its own when its call is done (struct syslet_frame). Let a spare adopt
  * the user side first, and make the same system call again.
  */
-static long syslet_evict_leader(struct syslet_task *st)
+static long syslet_evict(struct syslet_task *st)
 {
 	int err;
 
-	/* The other task makes the call, and prepares it. */
-	syslet_call_put(st);
 	st->call.evict = true;
 	syslet_offer(st);
 	if (!st->call.offered)
@@ -759,6 +790,26 @@ static long syslet_evict_leader(struct syslet_task *st)
 		return err ? -ERESTARTNOINTR : -EAGAIN;
 	st->call.offered = 0;
 	return syslet_park(st);
+}
+
+/**
+ * syslet_return_to_leader - the group leader is to make the current system call
+ * @st: the current task, which carries the main thread
+ *
+ * Context: Process context, in a system call, with nothing held.
+ * Return: 0 if that is not possible; or what the system call has to return.
+ */
+long syslet_return_to_leader(struct syslet_task *st)
+{
+	long ret;
+
+	if (!syslet_choose_leader(st->ctx))
+		return 0;
+	st->call.refused = false;
+	st->call.offered = 0;
+	reinit_completion(&st->call.adopted);
+	ret = syslet_evict(st);
+	return ret == -EAGAIN ? 0 : ret;
 }
 
 /**
@@ -784,7 +835,9 @@ long syslet_call(const struct indirect_registers *regs,
 	if (likely(!ret)) {
 		if (likely(!args->frame.ip || !thread_group_leader(current)))
 			return syslet_run(st, NULL);
-		ret = syslet_evict_leader(st);
+		/* The other task makes the call, and prepares it. */
+		syslet_call_put(st);
+		ret = syslet_evict(st);
 	}
 	if (ret != -EAGAIN)
 		return ret;

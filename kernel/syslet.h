@@ -96,7 +96,7 @@ struct syslet_task {
  * @next: the spare that an offer is for; chosen by the carrier when it arms,
  *	  cleared when it leaves the parked state. Written under @lock.
  * @seq: readers of TIDs and usage see a handoff; written under siglock
- * @exit_code: of the thread, when it has exited
+ * @exit_code: of the thread, when it has exited; -1 before
  * @cred: of a main thread that has exited, for the group leader; see
  *	  __syslet_exit(). Under siglock.
  * @lock: protects what follows; never taken inside siglock or in interrupts
@@ -154,6 +154,7 @@ enum syslet_class syslet_classify(const struct indirect_registers *regs);
 /* syslet.c: arm, hand off, finish. */
 long syslet_call(const struct indirect_registers *regs,
 		 const struct syslet_args *args);
+long syslet_return_to_leader(struct syslet_task *st);
 bool syslet_withdraw(struct syslet_task *st);
 bool syslet_adopt(struct syslet_task *st, long *ret);
 void syslet_call_put(struct syslet_task *st);
@@ -163,6 +164,7 @@ struct syslet_task *syslet_enter(void);
 int syslet_prepare_spare(struct syslet_ctx *ctx);
 void syslet_unpark(struct syslet_task *st);
 void syslet_revive(struct syslet_ctx *ctx);
+bool syslet_choose_leader(struct syslet_ctx *ctx);
 long syslet_park(struct syslet_task *st);
 void syslet_leave(struct syslet_task *st);
 bool syslet_is_movable(struct task_struct *tsk);

@@ -7,6 +7,7 @@
 #include <linux/iocontext.h>
 #include <linux/posix-timers.h>
 #include <linux/perf_event.h>
+#include <linux/ptrace.h>
 #include <linux/sched/deadline.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -99,10 +100,10 @@ static void syslet_reap(struct work_struct *work)
 		idle--;
 	}
 	ctx->low_parked = ctx->nr_parked;
-	again = ctx->nr_parked > 1 && !ctx->dead;
-	ctx->reap_queued = again;
-	if (again)
+	/* Not queued if it is being cancelled. */
+	again = ctx->nr_parked > 1 && !ctx->dead &&
 		schedule_delayed_work(&ctx->reap, SYSLET_IDLE);
+	ctx->reap_queued = again;
 	spin_unlock(&ctx->lock);
 	/* Otherwise the queued work has our reference. */
 	if (!again)
@@ -122,6 +123,7 @@ static struct syslet_ctx *syslet_ctx_alloc(void)
 	INIT_LIST_HEAD(&ctx->running);
 	INIT_DELAYED_WORK(&ctx->reap, syslet_reap);
 	ctx->nr_tasks = 1;
+	ctx->exit_code = -1;
 	return ctx;
 }
 
@@ -160,6 +162,9 @@ static bool syslet_has_events(struct task_struct *tsk)
 {
 	struct perf_event_context *ctx = READ_ONCE(tsk->perf_event_ctxp);
 
+	/* Those that it made for others are its own, too. */
+	if (unlikely(!list_empty(&tsk->perf_event_list)))
+		return true;
 	return unlikely(ctx) && (READ_ONCE(ctx->nr_events) || READ_ONCE(ctx->pin_count));
 }
 #endif
@@ -192,6 +197,10 @@ static __always_inline bool __syslet_is_movable(struct task_struct *tsk)
 #endif
 #ifdef CONFIG_PERF_EVENTS
 	if (syslet_has_events(tsk))
+		return false;
+#endif
+#ifdef CONFIG_KCOV
+	if (tsk->kcov)
 		return false;
 #endif
 #ifdef CONFIG_NUMA
@@ -258,6 +267,22 @@ static bool syslet_same_clamp(struct task_struct *a, struct task_struct *b)
 #endif
 }
 
+/* The slice that was asked for, see sched_setattr(2). */
+static bool syslet_same_slice(struct task_struct *a, struct task_struct *b)
+{
+	return a->se.custom_slice == b->se.custom_slice &&
+	       (likely(!a->se.custom_slice) || a->se.slice == b->se.slice);
+}
+
+static bool syslet_same_resctrl(struct task_struct *a, struct task_struct *b)
+{
+#ifdef CONFIG_X86_CPU_RESCTRL
+	return a->closid == b->closid && a->rmid == b->rmid;
+#else
+	return true;
+#endif
+}
+
 static bool syslet_same_cookie(struct task_struct *a, struct task_struct *b)
 {
 #ifdef CONFIG_SCHED_CORE
@@ -301,6 +326,8 @@ static __always_inline bool __syslet_is_fresh(struct task_struct *tsk,
 	       !((spare->flags ^ tsk->flags) & SYSLET_PF_SAME) &&
 	       syslet_same_clamp(spare, tsk) &&
 	       syslet_same_cookie(spare, tsk) &&
+	       syslet_same_slice(spare, tsk) &&
+	       syslet_same_resctrl(spare, tsk) &&
 	       syslet_same_seccomp(spare, tsk) &&
 	       syslet_same_undo(spare, tsk) &&
 	       syslet_same_io(spare, tsk);
@@ -406,6 +433,27 @@ static bool syslet_choose_parked(struct syslet_ctx *ctx)
 		wake_up_process(st->task);
 	}
 	WRITE_ONCE(ctx->next, found);
+	spin_unlock(&ctx->lock);
+	return found;
+}
+
+/**
+ * syslet_choose_leader - let the group leader be the next carrier
+ * @ctx: the main thread
+ *
+ * Context: Process context, of the carrier.
+ * Return: true if it can be.
+ */
+bool syslet_choose_leader(struct syslet_ctx *ctx)
+{
+	struct syslet_task *st = current->group_leader->syslet;
+	bool found;
+
+	spin_lock(&ctx->lock);
+	found = st && !list_empty(&st->node) && syslet_is_movable(current) &&
+		syslet_is_fresh(current, st->task);
+	if (found)
+		WRITE_ONCE(ctx->next, st);
 	spin_unlock(&ctx->lock);
 	return found;
 }
@@ -584,8 +632,13 @@ static void syslet_ctx_kill(struct syslet_ctx *ctx)
 		set_notify_signal(st->task);
 	spin_unlock(&ctx->lock);
 
-	if (cancel_delayed_work(&ctx->reap))
+	/* Otherwise it is running, and finds out itself. */
+	if (cancel_delayed_work(&ctx->reap)) {
+		spin_lock(&ctx->lock);
+		ctx->reap_queued = false;
+		spin_unlock(&ctx->lock);
 		syslet_ctx_put(ctx);
+	}
 }
 
 /* Before the address space is gone, which the ring is known by. */
@@ -628,7 +681,9 @@ static long syslet_exit_code(struct syslet_ctx *ctx)
 	long code;
 
 	spin_lock_irq(syslet_siglock(current));
-	code = signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : ctx->exit_code;
+	code = ctx->exit_code;
+	if (code < 0)
+		code = signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : 0;
 	spin_unlock_irq(syslet_siglock(current));
 	return code;
 }
@@ -671,8 +726,8 @@ void __syslet_exit(struct task_struct *tsk, long *code)
 	/* Not a thread to the program, so not one of its core dump. */
 	tsk->flags &= ~PF_SIGNALED;
 	*code = syslet_exit_code(ctx);
-	if (thread_group_leader(tsk))
-		syslet_inherit_cred(ctx);
+	/* The last task that exits is the one that is accounted. */
+	syslet_inherit_cred(ctx);
 }
 
 /**
@@ -742,6 +797,70 @@ void syslet_revive(struct syslet_ctx *ctx)
 	spin_unlock(&ctx->lock);
 }
 
+/* True if there was nobody to let go, and nobody comes back to park. */
+static bool syslet_is_alone(struct syslet_ctx *ctx)
+{
+	/* One for us; each task keeps its reference until it is released. */
+	return refcount_read(&ctx->refs) == 1;
+}
+
+static void syslet_retire_all(struct syslet_ctx *ctx)
+{
+	struct syslet_task *st, *tmp;
+	bool queued;
+
+	queued = cancel_delayed_work_sync(&ctx->reap);
+	spin_lock(&ctx->lock);
+	WRITE_ONCE(ctx->next, NULL);
+	list_for_each_entry_safe(st, tmp, &ctx->parked, node) {
+		if (!syslet_may_retire(st->task))
+			continue;
+		list_del_init(&st->node);
+		ctx->nr_parked--;
+		st->retire = true;
+		wake_up_process(st->task);
+	}
+	if (queued)
+		ctx->reap_queued = false;
+	spin_unlock(&ctx->lock);
+	if (queued)
+		syslet_ctx_put(ctx);
+}
+
+/**
+ * __syslet_alone - see syslet_alone()
+ *
+ * With calls under way nothing is done: then there are tasks that go on using
+ * what they share. The main thread returns to the group leader first, which
+ * cannot retire; it makes the system call again.
+ *
+ * Context: Process context, in a system call, with nothing held.
+ * Return: 0; or what the system call has to return.
+ */
+int __syslet_alone(void)
+{
+	struct syslet_task *st = current->syslet;
+	struct syslet_ctx *ctx = st->ctx;
+
+	if (syslet_is_helper(current) || indirect_is_watched(current))
+		return 0;
+	if (syslet_shares_tgid(current))
+		return syslet_return_to_leader(st);
+
+	while (!syslet_is_alone(ctx)) {
+		if (!list_empty_careful(&ctx->running))
+			return 0;
+		if (signal_pending(current))
+			return -ERESTARTNOINTR;
+		syslet_retire_all(ctx);
+		schedule_timeout_interruptible(1);
+	}
+	/* The last one may still be in release_task(). */
+	read_lock(&tasklist_lock);
+	read_unlock(&tasklist_lock);
+	return 0;
+}
+
 /**
  * syslet_leave - a runner becomes a thread of its own
  * @st: the current task, which is not the group leader
@@ -750,7 +869,10 @@ void syslet_revive(struct syslet_ctx *ctx)
  */
 void syslet_leave(struct syslet_task *st)
 {
-	struct syslet_ctx *ctx = st->ctx;
+	struct syslet_ctx *ctx = st->ctx, *own;
+
+	/* Its clocks begin with what the spare has used, not the thread. */
+	own = syslet_ctx_alloc();
 
 	spin_lock(&ctx->lock);
 	ctx->nr_tasks--;
@@ -758,9 +880,17 @@ void syslet_leave(struct syslet_task *st)
 
 	spin_lock_irq(syslet_siglock(current));
 	current->signal->quick_threads++;
-	WRITE_ONCE(current->syslet, NULL);
+	if (own) {
+		own->carrier = current;
+		WRITE_ONCE(st->ctx, own);
+	} else {
+		WRITE_ONCE(current->syslet, NULL);
+	}
 	spin_unlock_irq(syslet_siglock(current));
-	syslet_task_free(st);
+	if (own)
+		syslet_ctx_put(ctx);
+	else
+		syslet_task_free(st);
 }
 
 /**
@@ -811,4 +941,24 @@ struct task_struct *__syslet_user_side(struct task_struct *tsk)
 	struct syslet_task *st = READ_ONCE(tsk->syslet);
 
 	return (st ? READ_ONCE(st->ctx->carrier) : NULL) ?: tsk;
+}
+
+/**
+ * __syslet_pass_tracer - see syslet_pass_tracer()
+ * @tsk: the current task, a tracee, which shares the TID of the main thread
+ *
+ * Context: tasklist_lock held for writing, in exit_notify().
+ */
+void __syslet_pass_tracer(struct task_struct *tsk)
+{
+	struct task_struct *leader = tsk->group_leader;
+
+	if (leader->ptrace)
+		return;
+	__ptrace_link(leader, tsk->parent, tsk->ptracer_cred);
+	/* Without options: it has no events of its own to report. */
+	spin_lock(syslet_siglock(tsk));
+	leader->ptrace = tsk->ptrace & (PT_PTRACED | PT_SEIZED);
+	spin_unlock(syslet_siglock(tsk));
+	__ptrace_unlink(tsk);
 }

@@ -88,9 +88,32 @@ void syslet_return_tid(struct syslet_ctx *ctx, struct task_struct *tsk)
 
 	if (!syslet_shares_tgid(tsk))
 		return;
-	/* As the start of the process, too: see syslet_move_attributes(). */
-	tsk->group_leader->start_time = tsk->start_time;
-	tsk->group_leader->start_boottime = tsk->start_boottime;
 	syslet_set_tid(tsk, ctx->tid);
 	ctx->tid = NULL;
+}
+
+/**
+ * __syslet_missed - see syslet_missed()
+ * @tsk: a task; it may be dying
+ * @nr: the TID by which it was found, or 0
+ * @pid: if @nr is 0, the struct pid by which it was found
+ * @ret: what to return if it still is
+ *
+ * A handoff compares and moves the TID in one section under siglock. With that
+ * taken once, the handoff has seen the change, or we see the move.
+ *
+ * Context: Process context, of a system call.
+ * Return: @ret, or for the system call to be made again.
+ */
+long __syslet_missed(struct task_struct *tsk, pid_t nr, struct pid *pid, long ret)
+{
+	unsigned long flags;
+	bool lost;
+
+	if (!lock_task_sighand(tsk, &flags))
+		return ret;
+	scoped_guard(rcu)
+		lost = (nr ? find_task_by_vpid(nr) : pid_task(pid, PIDTYPE_PID)) != tsk;
+	unlock_task_sighand(tsk, &flags);
+	return lost && tsk->syslet ? restart_syscall() : ret;
 }

@@ -15,6 +15,7 @@
 #include <linux/sched/cputime.h>
 #include <linux/sched/task.h>
 #include <linux/syslet.h>
+#include <linux/task_io_accounting_ops.h>
 
 #include "syslet.h"
 
@@ -28,6 +29,10 @@ static void syslet_read_usage(struct task_struct *tsk, u64 *usage)
 	usage[SYSLET_MAJ_FLT] = tsk->maj_flt;
 	usage[SYSLET_NVCSW] = tsk->nvcsw;
 	usage[SYSLET_NIVCSW] = tsk->nivcsw;
+#ifdef CONFIG_SCHED_INFO
+	usage[SYSLET_RUN_DELAY] = tsk->sched_info.run_delay;
+	usage[SYSLET_PCOUNT] = tsk->sched_info.pcount;
+#endif
 #ifdef CONFIG_TASK_XACCT
 	usage[SYSLET_RCHAR] = tsk->ioac.rchar;
 	usage[SYSLET_WCHAR] = tsk->ioac.wchar;
@@ -41,25 +46,18 @@ static void syslet_read_usage(struct task_struct *tsk, u64 *usage)
 #endif
 }
 
-/* Times that were shown once must not get smaller: see cputime_adjust(). */
+/*
+ * Times that were shown once must not get smaller: see cputime_adjust(). Both
+ * locks, in any order: it is siglock that keeps other handoffs away.
+ */
 static void syslet_swap_prev_cputime(struct prev_cputime *a, struct prev_cputime *b)
 {
 #ifndef CONFIG_VIRT_CPU_ACCOUNTING_NATIVE
-	u64 utime, stime;
-
 	raw_spin_lock(&a->lock);
-	utime = a->utime;
-	stime = a->stime;
-	raw_spin_unlock(&a->lock);
-
-	raw_spin_lock(&b->lock);
-	swap(b->utime, utime);
-	swap(b->stime, stime);
+	raw_spin_lock_nested(&b->lock, SINGLE_DEPTH_NESTING);
+	swap(a->utime, b->utime);
+	swap(a->stime, b->stime);
 	raw_spin_unlock(&b->lock);
-
-	raw_spin_lock(&a->lock);
-	a->utime = utime;
-	a->stime = stime;
 	raw_spin_unlock(&a->lock);
 #endif
 }
@@ -85,6 +83,7 @@ void syslet_pass_usage(struct syslet_task *from, struct syslet_task *to, u64 run
 	a[SYSLET_RUNTIME] = runtime;
 	for (i = 0; i < SYSLET_NR_USAGE; i++) {
 		more = a[i] + from->usage[i] - (b[i] + to->usage[i]);
+		/* After the counters were read: pairs with __syslet_usage() */
 		WRITE_ONCE(to->usage[i], to->usage[i] + more);
 		WRITE_ONCE(from->usage[i], from->usage[i] - more);
 	}
@@ -128,6 +127,23 @@ bool __syslet_usage_retry(struct task_struct *tsk, struct pid *pid, unsigned int
 }
 
 /**
+ * __syslet_usage_changed - see syslet_usage_changed()
+ * @tsk: a task; it may be dying
+ * @seq: what __syslet_usage_begin() returned
+ *
+ * Context: Any.
+ * Return: true if there was a handoff.
+ */
+bool __syslet_usage_changed(struct task_struct *tsk, unsigned int seq)
+{
+	struct syslet_task *st;
+
+	guard(rcu)();
+	st = READ_ONCE(tsk->syslet);
+	return st && read_seqcount_retry(&st->ctx->seq, seq);
+}
+
+/**
  * __syslet_usage - see syslet_usage()
  * @tsk: a task; it may be dying
  * @what: which counter
@@ -139,9 +155,16 @@ u64 __syslet_usage(struct task_struct *tsk, enum syslet_usage what)
 {
 	struct syslet_task *st;
 
-	guard(rcu)();
-	st = READ_ONCE(tsk->syslet);
-	return st ? READ_ONCE(st->usage[what]) : 0;
+	u64 more = 0;
+
+	scoped_guard(rcu) {
+		st = READ_ONCE(tsk->syslet);
+		if (st)
+			more = READ_ONCE(st->usage[what]);
+	}
+	/* Before the counter: it is at least what syslet_pass_usage() has read. */
+	smp_rmb();
+	return more;
 }
 
 /**
@@ -167,23 +190,27 @@ void __syslet_add_rusage(struct task_struct *tsk, struct rusage *r)
 }
 
 /**
- * __syslet_add_io - see syslet_add_io()
+ * syslet_read_io - what a thread has read and written
  * @tsk: a task
- * @io: its I/O counters
+ * @io: set to that of its thread
  *
  * Context: Any.
  */
-void __syslet_add_io(struct task_struct *tsk, struct task_io_accounting *io)
+void syslet_read_io(struct task_struct *tsk, struct task_io_accounting *io)
 {
+	struct task_io_accounting more = {};
+
 #ifdef CONFIG_TASK_XACCT
-	io->rchar += __syslet_usage(tsk, SYSLET_RCHAR);
-	io->wchar += __syslet_usage(tsk, SYSLET_WCHAR);
-	io->syscr += __syslet_usage(tsk, SYSLET_SYSCR);
-	io->syscw += __syslet_usage(tsk, SYSLET_SYSCW);
+	more.rchar = syslet_usage(tsk, SYSLET_RCHAR);
+	more.wchar = syslet_usage(tsk, SYSLET_WCHAR);
+	more.syscr = syslet_usage(tsk, SYSLET_SYSCR);
+	more.syscw = syslet_usage(tsk, SYSLET_SYSCW);
 #endif
 #ifdef CONFIG_TASK_IO_ACCOUNTING
-	io->read_bytes += __syslet_usage(tsk, SYSLET_READ_BYTES);
-	io->write_bytes += __syslet_usage(tsk, SYSLET_WRITE_BYTES);
-	io->cancelled_write_bytes += __syslet_usage(tsk, SYSLET_CANCELLED_BYTES);
+	more.read_bytes = syslet_usage(tsk, SYSLET_READ_BYTES);
+	more.write_bytes = syslet_usage(tsk, SYSLET_WRITE_BYTES);
+	more.cancelled_write_bytes = syslet_usage(tsk, SYSLET_CANCELLED_BYTES);
 #endif
+	*io = tsk->ioac;
+	task_io_accounting_add(io, &more);
 }

@@ -44,6 +44,8 @@ enum syslet_usage {
 	SYSLET_READ_BYTES,
 	SYSLET_WRITE_BYTES,
 	SYSLET_CANCELLED_BYTES,
+	SYSLET_RUN_DELAY,
+	SYSLET_PCOUNT,
 	SYSLET_NR_USAGE
 };
 
@@ -58,14 +60,18 @@ void __syslet_exec(struct task_struct *tsk);
 void __syslet_group_exit(struct task_struct *tsk);
 bool __syslet_is_helper(struct task_struct *tsk);
 struct task_struct *__syslet_user_side(struct task_struct *tsk);
+long __syslet_missed(struct task_struct *tsk, pid_t nr, struct pid *pid, long ret);
 void __syslet_reparented(struct task_struct *reaper);
 unsigned int __syslet_usage_begin(struct task_struct *tsk);
 bool __syslet_usage_retry(struct task_struct *tsk, struct pid *pid, unsigned int seq);
 u64 __syslet_usage(struct task_struct *tsk, enum syslet_usage what);
 void __syslet_add_rusage(struct task_struct *tsk, struct rusage *r);
-void __syslet_add_io(struct task_struct *tsk, struct task_io_accounting *io);
+void syslet_read_io(struct task_struct *tsk, struct task_io_accounting *io);
+bool __syslet_usage_changed(struct task_struct *tsk, unsigned int seq);
+void __syslet_pass_tracer(struct task_struct *tsk);
 int syslet_refuse_block(void);
 int syslet_stay(void);
+int __syslet_alone(void);
 
 /*
  * Called by sched_submit_work() with the PF_* flags that it has read, when
@@ -133,6 +139,22 @@ static inline struct task_struct *syslet_user_side(struct task_struct *tsk)
 	return likely(!READ_ONCE(tsk->syslet)) ? tsk : __syslet_user_side(tsk);
 }
 
+/*
+ * Called by system calls that ask whether the current thread is alone, or the
+ * only user of its files or directories: let the spares go. Returns 0, or what
+ * the call has to return to be made again.
+ */
+static inline int syslet_alone(void)
+{
+	return likely(!current->syslet) ? 0 : __syslet_alone();
+}
+
+/* Could @tsk be a helper, or become one? */
+static inline bool syslet_takes_part(struct task_struct *tsk)
+{
+	return unlikely(READ_ONCE(tsk->syslet));
+}
+
 /* Is @tsk the task of the current thread? */
 static inline bool syslet_is_self(struct task_struct *tsk)
 {
@@ -166,6 +188,35 @@ static inline bool syslet_lost_tid(struct task_struct *tsk, pid_t nr)
 }
 
 /*
+ * @tsk was looked up by @nr, or is the current task if that is 0, and something
+ * was changed that a handoff compares. If the TID has moved meanwhile then it
+ * was the wrong task: let the system call be made again. Otherwise returns @ret.
+ */
+static inline long syslet_missed(struct task_struct *tsk, pid_t nr, long ret)
+{
+	return likely(!READ_ONCE(tsk->syslet)) || !nr ? ret : __syslet_missed(tsk, nr, NULL, ret);
+}
+
+/* The same for a look-up by @pid. */
+static inline long syslet_missed_pid(struct task_struct *tsk, struct pid *pid, long ret)
+{
+	return likely(!READ_ONCE(tsk->syslet)) ? ret : __syslet_missed(tsk, 0, pid, ret);
+}
+
+/* The TID of the current thread, for what tells others who made a request. */
+static inline pid_t syslet_pid_nr_ns(struct pid_namespace *ns)
+{
+	guard(rcu)();
+	return task_pid_nr_ns(syslet_user_side(current), ns);
+}
+
+/* Is there one thread, as far as the program knows? */
+static inline bool syslet_is_only_thread(struct signal_struct *signal)
+{
+	return READ_ONCE(signal->quick_threads) == 1;
+}
+
+/*
  * Called with tasklist_lock held for writing, after @reaper was given the
  * children of an exiting thread: they belong to a thread that the program
  * knows, which @reaper may have handed off meanwhile.
@@ -176,7 +227,17 @@ static inline void syslet_reparented(struct task_struct *reaper)
 		__syslet_reparented(reaper);
 }
 
-/* What to add to a counter of @tsk to have that of the thread. */
+/* Only whether there was a handoff. */
+static inline bool syslet_usage_changed(struct task_struct *tsk, unsigned int seq)
+{
+	return unlikely(READ_ONCE(tsk->syslet)) && __syslet_usage_changed(tsk, seq);
+}
+
+/*
+ * What to add to a counter of @tsk to have that of the thread. To be read
+ * before the counter, which only grows: with one of then, or of after a
+ * handoff, the sum may be of the other task, but it is never negative.
+ */
 static inline u64 syslet_usage(struct task_struct *tsk, enum syslet_usage what)
 {
 	return likely(!READ_ONCE(tsk->syslet)) ? 0 : __syslet_usage(tsk, what);
@@ -189,11 +250,14 @@ static inline void syslet_add_rusage(struct task_struct *tsk, struct rusage *r)
 		__syslet_add_rusage(tsk, r);
 }
 
-/* And for the I/O counters of @tsk alone. */
-static inline void syslet_add_io(struct task_struct *tsk, struct task_io_accounting *io)
+/*
+ * A main thread that is traced exits: the tracer, too, is to see the end of it
+ * in the group leader, when all threads are gone.
+ */
+static inline void syslet_pass_tracer(struct task_struct *tsk)
 {
-	if (unlikely(READ_ONCE(tsk->syslet)))
-		__syslet_add_io(tsk, io);
+	if (unlikely(tsk->syslet))
+		__syslet_pass_tracer(tsk);
 }
 
 #else /* !CONFIG_SYSLET */
@@ -236,6 +300,31 @@ static inline bool syslet_lost_tid(struct task_struct *tsk, pid_t nr)
 	return false;
 }
 
+static inline long syslet_missed(struct task_struct *tsk, pid_t nr, long ret)
+{
+	return ret;
+}
+
+static inline long syslet_missed_pid(struct task_struct *tsk, struct pid *pid, long ret)
+{
+	return ret;
+}
+
+static inline pid_t syslet_pid_nr_ns(struct pid_namespace *ns)
+{
+	return task_pid_nr_ns(current, ns);
+}
+
+static inline bool syslet_is_only_thread(struct signal_struct *signal)
+{
+	return atomic_read(&signal->live) == 1;
+}
+
+static inline int syslet_alone(void)
+{
+	return 0;
+}
+
 static inline void syslet_reparented(struct task_struct *reaper) { }
 
 static inline u64 syslet_usage(struct task_struct *tsk, enum syslet_usage what)
@@ -245,8 +334,21 @@ static inline u64 syslet_usage(struct task_struct *tsk, enum syslet_usage what)
 
 static inline void syslet_add_rusage(struct task_struct *tsk, struct rusage *r) { }
 
-static inline void syslet_add_io(struct task_struct *tsk, struct task_io_accounting *io)
+static inline bool syslet_usage_changed(struct task_struct *tsk, unsigned int seq)
 {
+	return false;
+}
+
+static inline void syslet_read_io(struct task_struct *tsk, struct task_io_accounting *io)
+{
+	*io = tsk->ioac;
+}
+
+static inline void syslet_pass_tracer(struct task_struct *tsk) { }
+
+static inline bool syslet_takes_part(struct task_struct *tsk)
+{
+	return false;
 }
 
 static inline int syslet_stay(void)

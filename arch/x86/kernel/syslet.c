@@ -44,7 +44,7 @@ bool arch_syslet_is_movable(struct task_struct *tsk)
 		return false;
 #endif
 #ifdef CONFIG_X86_USER_SHADOW_STACK
-	if (thread->features)
+	if (thread->features | thread->features_locked)
 		return false;
 #endif
 	return true;

@@ -400,7 +400,10 @@ void syslet_install_cred(const struct cred *new)
 	put_cred(old);
 }
 
-/* What others read about the thread whom they find by its TID. */
+/*
+ * What others read or set, whom they find by the thread's TID. That the call
+ * may be running does not matter: none that goes async changes credentials.
+ */
 static void syslet_move_labels(struct task_struct *from)
 {
 	struct task_struct *to = current;
@@ -409,6 +412,8 @@ static void syslet_move_labels(struct task_struct *from)
 	if (memcmp(to->comm, from->comm, sizeof(to->comm)))
 		memcpy(to->comm, from->comm, sizeof(to->comm));
 
+	to->timer_slack_ns = from->timer_slack_ns;
+	to->default_timer_slack_ns = from->default_timer_slack_ns;
 	/* The group leader's is that of the process, and stays. */
 	if (!thread_group_leader(to)) {
 		swap(to->start_time, from->start_time);
@@ -428,8 +433,6 @@ static void syslet_move_attributes(struct task_struct *from)
 
 	to->personality = from->personality;
 	to->flags = (to->flags & ~PF_NPROC_EXCEEDED) | (from->flags & PF_NPROC_EXCEEDED);
-	to->timer_slack_ns = from->timer_slack_ns;
-	to->default_timer_slack_ns = from->default_timer_slack_ns;
 #ifdef CONFIG_AUDIT
 	to->loginuid = from->loginuid;
 	to->sessionid = from->sessionid;

@@ -373,6 +373,7 @@ static bool syslet_clone_spare(struct syslet_ctx *ctx)
 	};
 	struct syslet_task *st;
 	struct task_struct *tsk;
+	unsigned int exceeded;
 	bool fresh;
 
 	/* A bound, not a count: one more or less does not matter. */
@@ -382,7 +383,10 @@ static bool syslet_clone_spare(struct syslet_ctx *ctx)
 	if (!st)
 		return false;
 	args.fn_arg = st;
+	/* A clone clears it, which execve() is to find: see setuid(2). */
+	exceeded = current->flags & PF_NPROC_EXCEEDED;
 	tsk = create_syslet_spare(&args);
+	current->flags |= exceeded;
 	if (IS_ERR(tsk)) {
 		syslet_task_free(st);
 		return false;
@@ -520,7 +524,11 @@ static void __syslet_list_spare(struct syslet_ctx *ctx, struct syslet_task *st)
 		ctx->reap_queued = true;
 		ctx->low_parked = ctx->nr_parked;
 		refcount_inc(&ctx->refs);
-		schedule_delayed_work(&ctx->reap, SYSLET_IDLE);
+		/* It may be being cancelled: then the next one to park tries. */
+		if (!schedule_delayed_work(&ctx->reap, SYSLET_IDLE)) {
+			ctx->reap_queued = false;
+			refcount_dec(&ctx->refs);
+		}
 	}
 }
 
@@ -804,17 +812,20 @@ static bool syslet_is_alone(struct syslet_ctx *ctx)
 	return refcount_read(&ctx->refs) == 1;
 }
 
-static void syslet_retire_all(struct syslet_ctx *ctx)
+/* False if there is one that has to stay. */
+static bool syslet_retire_all(struct syslet_ctx *ctx)
 {
 	struct syslet_task *st, *tmp;
-	bool queued;
+	bool queued, all = true;
 
 	queued = cancel_delayed_work_sync(&ctx->reap);
 	spin_lock(&ctx->lock);
 	WRITE_ONCE(ctx->next, NULL);
 	list_for_each_entry_safe(st, tmp, &ctx->parked, node) {
-		if (!syslet_may_retire(st->task))
+		if (!syslet_may_retire(st->task)) {
+			all = false;
 			continue;
+		}
 		list_del_init(&st->node);
 		ctx->nr_parked--;
 		st->retire = true;
@@ -825,7 +836,11 @@ static void syslet_retire_all(struct syslet_ctx *ctx)
 	spin_unlock(&ctx->lock);
 	if (queued)
 		syslet_ctx_put(ctx);
+	return all;
 }
+
+/* Helpers that a tracer has stopped do not go soon. */
+#define SYSLET_ALONE_TRIES	(HZ / 2)
 
 /**
  * __syslet_alone - see syslet_alone()
@@ -841,18 +856,20 @@ int __syslet_alone(void)
 {
 	struct syslet_task *st = current->syslet;
 	struct syslet_ctx *ctx = st->ctx;
+	unsigned int tries;
 
 	if (syslet_is_helper(current) || indirect_is_watched(current))
 		return 0;
 	if (syslet_shares_tgid(current))
 		return syslet_return_to_leader(st);
 
-	while (!syslet_is_alone(ctx)) {
-		if (!list_empty_careful(&ctx->running))
+	for (tries = 0; !syslet_is_alone(ctx); tries++) {
+		if (tries > SYSLET_ALONE_TRIES || !list_empty_careful(&ctx->running))
 			return 0;
 		if (signal_pending(current))
 			return -ERESTARTNOINTR;
-		syslet_retire_all(ctx);
+		if (!syslet_retire_all(ctx))
+			return 0;
 		schedule_timeout_interruptible(1);
 	}
 	/* The last one may still be in release_task(). */
@@ -956,9 +973,9 @@ void __syslet_pass_tracer(struct task_struct *tsk)
 	if (leader->ptrace)
 		return;
 	__ptrace_link(leader, tsk->parent, tsk->ptracer_cred);
-	/* Without options: it has no events of its own to report. */
+	/* Without other options: it has no events of its own to report. */
 	spin_lock(syslet_siglock(tsk));
-	leader->ptrace = tsk->ptrace & (PT_PTRACED | PT_SEIZED);
+	leader->ptrace = tsk->ptrace & (PT_PTRACED | PT_SEIZED | PT_EXITKILL);
 	spin_unlock(syslet_siglock(tsk));
 	__ptrace_unlink(tsk);
 }

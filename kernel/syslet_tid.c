@@ -107,13 +107,14 @@ void syslet_return_tid(struct syslet_ctx *ctx, struct task_struct *tsk)
  */
 long __syslet_missed(struct task_struct *tsk, pid_t nr, struct pid *pid, long ret)
 {
+	struct task_struct *now;
 	unsigned long flags;
-	bool lost;
 
-	if (!lock_task_sighand(tsk, &flags))
-		return ret;
-	scoped_guard(rcu)
-		lost = (nr ? find_task_by_vpid(nr) : pid_task(pid, PIDTYPE_PID)) != tsk;
-	unlock_task_sighand(tsk, &flags);
-	return lost && tsk->syslet ? restart_syscall() : ret;
+	/* If that fails then the task was left long ago. */
+	if (lock_task_sighand(tsk, &flags))
+		unlock_task_sighand(tsk, &flags);
+
+	guard(rcu)();
+	now = nr ? find_task_by_vpid(nr) : pid_task(pid, PIDTYPE_PID);
+	return now && now != tsk ? restart_syscall() : ret;
 }

@@ -54,6 +54,13 @@ for f in $c_files; do
 	perl "$tree/scripts/kernel-doc" -none -Wall "$f" 2>&1 | grep . && rc=1
 done
 
+say "tests that the documentation names"
+table=Documentation/userspace-api/syslet-state.rst
+grep -oE '[a-z]+_test: +[a-z0-9_]+' $table | sed 's/: */ /' | sort -u | while read -r file test; do
+	grep -qE "\\(([a-z_]+, )?$test[,)]" "tools/testing/selftests/syslet/$file.c" ||
+		echo "$table: $file has no test $test"
+done | grep . && rc=1
+
 say "codespell"
 git ls-files | grep -v '^LICENSES' | xargs codespell -L busses,te || rc=1
 

@@ -7,6 +7,7 @@
 #define _LINUX_SYSLET_H
 
 #include <linux/list.h>
+#include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
 #include <uapi/linux/syslet.h>
 
@@ -187,6 +188,12 @@ static inline bool syslet_lost_tid(struct task_struct *tsk, pid_t nr)
 	return unlikely(READ_ONCE(tsk->syslet)) && find_task_by_vpid(nr) != tsk;
 }
 
+/* Does @tsk take part in syslets, or may it have, before it exited? */
+static inline bool syslet_was_part(struct task_struct *tsk)
+{
+	return unlikely(READ_ONCE(tsk->syslet) || (READ_ONCE(tsk->flags) & PF_EXITING));
+}
+
 /*
  * @tsk was looked up by @nr, or is the current task if that is 0, and something
  * was changed that a handoff compares. If the TID has moved meanwhile then it
@@ -194,13 +201,13 @@ static inline bool syslet_lost_tid(struct task_struct *tsk, pid_t nr)
  */
 static inline long syslet_missed(struct task_struct *tsk, pid_t nr, long ret)
 {
-	return likely(!READ_ONCE(tsk->syslet)) || !nr ? ret : __syslet_missed(tsk, nr, NULL, ret);
+	return !syslet_was_part(tsk) || !nr ? ret : __syslet_missed(tsk, nr, NULL, ret);
 }
 
 /* The same for a look-up by @pid. */
 static inline long syslet_missed_pid(struct task_struct *tsk, struct pid *pid, long ret)
 {
-	return likely(!READ_ONCE(tsk->syslet)) ? ret : __syslet_missed(tsk, 0, pid, ret);
+	return !syslet_was_part(tsk) ? ret : __syslet_missed(tsk, 0, pid, ret);
 }
 
 /* The TID of the current thread, for what tells others who made a request. */
@@ -208,6 +215,11 @@ static inline pid_t syslet_pid_nr_ns(struct pid_namespace *ns)
 {
 	guard(rcu)();
 	return task_pid_nr_ns(syslet_user_side(current), ns);
+}
+
+static inline pid_t syslet_pid_vnr(void)
+{
+	return syslet_pid_nr_ns(task_active_pid_ns(current));
 }
 
 /* Is there one thread, as far as the program knows? */
@@ -313,6 +325,11 @@ static inline long syslet_missed_pid(struct task_struct *tsk, struct pid *pid, l
 static inline pid_t syslet_pid_nr_ns(struct pid_namespace *ns)
 {
 	return task_pid_nr_ns(current, ns);
+}
+
+static inline pid_t syslet_pid_vnr(void)
+{
+	return task_pid_vnr(current);
 }
 
 static inline bool syslet_is_only_thread(struct signal_struct *signal)

@@ -472,20 +472,6 @@ static int die_by_filter(void)
 	return forbid_mkdir(0, SECCOMP_RET_KILL_THREAD) ? 101 : (int)make_dir(NULL);
 }
 
-/* The session keyring of the parent, which has one thread, is replaced. */
-static int keyring_to_parent(void)
-{
-	pid_t pid = fork();
-	int status = -1;
-
-	if (!pid) {
-		if (syscall(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0) < 0)
-			_exit(102);
-		_exit(syscall(__NR_keyctl, KEYCTL_SESSION_TO_PARENT) ? errno : 0);
-	}
-	return waitpid(pid, &status, 0) == pid ? WEXITSTATUS(status) : 103;
-}
-
 FIXTURE(alone) { };
 FIXTURE_VARIANT(alone) { int (*fn)(void); };
 FIXTURE_VARIANT_ADD(alone, unshare_user) { .fn = leave_user_namespace };
@@ -493,7 +479,6 @@ FIXTURE_VARIANT_ADD(alone, unshare_thread) { .fn = unshare_thread };
 FIXTURE_VARIANT_ADD(alone, setns_mount) { .fn = enter_mount_namespace };
 FIXTURE_VARIANT_ADD(alone, setns_time) { .fn = enter_time_namespace };
 FIXTURE_VARIANT_ADD(alone, seccomp_kill) { .fn = die_by_filter };
-FIXTURE_VARIANT_ADD(alone, keyring_to_parent) { .fn = keyring_to_parent };
 FIXTURE_SETUP(alone) { }
 FIXTURE_TEARDOWN(alone) { }
 

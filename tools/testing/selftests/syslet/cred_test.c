@@ -9,11 +9,11 @@
 #include <linux/filter.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
-#include <linux/userfaultfd.h>
 #include <sys/fsuid.h>
-#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/personality.h>
 
+#include "missing.h"
 #include "threads.h"
 
 THREADS_FIXTURE(cred)
@@ -174,44 +174,6 @@ THREADS_TEST(cred, capabilities_dropped_and_raised)
 
 /* --- a call has the rights of when it was made ---------------------------- */
 
-/* A page that is missing until we give it: a path in it stops open() early. */
-struct missing {
-	int fd;
-	char *page;
-};
-
-#define PAGE	4096
-
-static bool missing_page(struct missing *m)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-
-	m->page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	m->fd = syscall(__NR_userfaultfd, O_CLOEXEC);
-	reg.range.start = P(m->page);
-	reg.range.len = PAGE;
-	return m->page != MAP_FAILED && m->fd >= 0 && !ioctl(m->fd, UFFDIO_API, &api) &&
-	       !ioctl(m->fd, UFFDIO_REGISTER, &reg);
-}
-
-static bool give_page(struct missing *m, const char *text)
-{
-	static __thread char data[PAGE] __attribute__((aligned(PAGE)));
-	struct uffdio_copy copy = { .dst = P(m->page), .src = P(data), .len = PAGE };
-	struct uffd_msg msg;
-
-	strcpy(data, text);
-	return read(m->fd, &msg, sizeof(msg)) == sizeof(msg) && !ioctl(m->fd, UFFDIO_COPY, &copy);
-}
-
-static bool have_userfaultfd(void)
-{
-	struct missing m;
-
-	return missing_page(&m);
-}
-
 /* Open a file of root by a call that was made with one euid, ended with another. */
 static const char *open_across(struct syslet_ring *ring, uid_t before, uid_t after)
 {
@@ -286,6 +248,72 @@ THREADS_TEST(cred, rights_are_those_of_now_after_each_handoff)
 		CHECK(syscall(__NR_geteuid) == uid);
 		CHECK(may_open(name) == (uid ? -EACCES : 0));
 		CHECK(i < 3 || blocker_end(&b[(i + 1) % 4], ring) == 1);
+	}
+	return NULL;
+}
+
+/* --- a call that acts with the rights of another ----------------------------- */
+
+/* An overlay of two directories; a file of the lower one, by both names. */
+struct overlay {
+	char low[64], name[64];
+	int lower;		/* open, with a lease on it */
+};
+
+static bool have_overlay(void)
+{
+	char text[1024];
+
+	return read_text("/proc/filesystems", text, sizeof(text)) > 0 &&
+	       strstr(text, "\toverlay");
+}
+
+/* Overlayfs opens the lower file as who mounted it, which is us, and root. */
+static bool overlay_make(struct overlay *o)
+{
+	char dir[32], high[40], merged[40], options[160];
+
+	strcpy(dir, "/tmp/overlay.XXXXXX");
+	if (!mkdtemp(dir) || chmod(dir, 0755))
+		return false;
+	snprintf(o->low, sizeof(o->low), "%s/low", dir);
+	snprintf(high, sizeof(high), "%s/high", dir);
+	snprintf(merged, sizeof(merged), "%s/merged", dir);
+	snprintf(options, sizeof(options), "lowerdir=%s:%s", high, o->low);
+	if (mkdir(o->low, 0755) || mkdir(high, 0755) || mkdir(merged, 0755))
+		return false;
+	snprintf(o->name, sizeof(o->name), "%s/file", merged);
+	strcat(o->low, "/file");
+	o->lower = open(o->low, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	return o->lower >= 0 && !mount("overlay", merged, "overlay", MS_RDONLY, options) &&
+	       !fcntl(o->lower, F_SETLEASE, F_WRLCK);
+}
+
+THREADS_TEST_IF(cred, rights_that_a_call_acts_with_are_not_those_of_its_thread, have_overlay(),
+		"no overlayfs")
+{
+	const char *name = private_file(0);
+	struct overlay o;
+	long fd;
+
+	/* the breaking of the lease is told */
+	signal(SIGIO, SIG_IGN);
+	CHECK(name && overlay_make(&o) && !force_handoff(ring));
+	CHECK(set_uids(SOMEBODY, SOMEBODY, 0));
+	CHECK(submit(ring, CALL(__NR_openat, AT_FDCWD, P(o.name), O_RDONLY | O_CLOEXEC), 0) ==
+	      -ESYSLETPENDING);
+	for (int i = 0; i < 3; i++) {
+		CHECK(has_uids(SOMEBODY, SOMEBODY, 0));
+		CHECK(may_open(name) == -EACCES && may_open_indirect(ring, name) == -EACCES);
+		CHECK(!force_handoff(ring));
+	}
+	CHECK(!close(o.lower));
+	fd = reap_status(ring);
+	CHECK(fd >= 0 && !close(fd));
+	/* also in the task that had them */
+	for (int i = 0; i < 3; i++) {
+		CHECK(!force_handoff(ring) && has_uids(SOMEBODY, SOMEBODY, 0));
+		CHECK(may_open(name) == -EACCES && may_open_indirect(ring, name) == -EACCES);
 	}
 	return NULL;
 }

@@ -145,6 +145,120 @@ THREADS_TEST(entry, single_steps_are_neither_lost_nor_added)
 	return NULL;
 }
 
+/* --- faults: what the handler of a signal is told of the last trap ------------ */
+
+/* Volatile: the handler writes it. */
+static __thread volatile struct fault {
+	int nr;
+	void *addr;
+	unsigned long trap, err, cr2;
+} fault;
+
+static void *faulty;	/* a page that the handler makes accessible */
+
+static void note_trap(siginfo_t *info, void *uc)
+{
+	greg_t *regs = ((ucontext_t *)uc)->uc_mcontext.gregs;
+
+	fault.nr++;
+	fault.addr = info->si_addr;
+	fault.trap = regs[REG_TRAPNO];
+	fault.err = regs[REG_ERR];
+	fault.cr2 = regs[REG_CR2];
+}
+
+static void on_fault(int sig, siginfo_t *info, void *uc)
+{
+	note_trap(info, uc);
+	if (mprotect(faulty, 4096, PROT_READ | PROT_WRITE))
+		_exit(1);
+}
+
+static void on_signal(int sig, siginfo_t *info, void *uc)
+{
+	note_trap(info, uc);
+}
+
+#define TRAP_PF		14
+#define PF_WRITE	2
+#define PF_USER		4
+
+/* A page that is not there, by a read or a write; it is the one and only fault. */
+static const char *check_fault(bool writes, int at)
+{
+	volatile char *p;
+
+	faulty = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(faulty != MAP_FAILED);
+	p = (char *)faulty + at;
+	fault = (struct fault){ 0 };
+	if (writes)
+		*p = 1;
+	else
+		(void)*p;
+	CHECK(fault.nr == 1 && fault.addr == p && fault.cr2 == P(p));
+	CHECK(fault.trap == TRAP_PF && fault.err == (PF_USER | (writes ? PF_WRITE : 0)));
+	CHECK(!munmap(faulty, 4096));
+	return NULL;
+}
+
+static bool catch_faults(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+	struct sigaction usr = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
+
+	return !sigaction(SIGSEGV, &sa, NULL) && !sigaction(SIGUSR1, &usr, NULL);
+}
+
+THREADS_TEST(entry, faults_after_handoffs_tell_address_and_cause)
+{
+	struct blocker b[3];
+	const char *err;
+
+	CHECK(catch_faults());
+	for (int i = 0; i < 12; i++) {
+		CHECK(blocker_begin(&b[i % 3], ring, i) == -ESYSLETPENDING);
+		err = check_fault(i % 2, 100 + i);
+		if (err)
+			return err;
+		/* the last one runs in a task that has seen other faults */
+		CHECK(i < 2 || blocker_end(&b[(i + 1) % 3], ring) == 1);
+		err = check_fault(!(i % 2), 200 + i);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+/* The kernel's own fault in a call of the thread, or of a runner, is not told. */
+THREADS_TEST(entry, last_trap_stays_that_of_the_thread)
+{
+	struct syslet_completion comp = {};
+	struct fault last;
+	const char *err;
+	int fd[2];
+	char c;
+
+	CHECK(catch_faults() && !pipe(fd) && !force_handoff(ring));
+	err = check_fault(true, 77);
+	if (err)
+		return err;
+	CHECK(!raise(SIGUSR1));
+	last = fault;
+	CHECK(last.trap == TRAP_PF && last.err == (PF_USER | PF_WRITE) && (last.cr2 & 4095) == 77);
+	for (int i = 0; i < 4; i++) {
+		CHECK(submit(ring, CALL(__NR_read, fd[0], 8, 1), 0) == -ESYSLETPENDING);
+		fault = (struct fault){ 0 };
+		CHECK(!raise(SIGUSR1) && fault.nr == 1 && fault.trap == last.trap);
+		CHECK(fault.err == last.err && fault.cr2 == last.cr2);
+		CHECK(write(fd[1], "x", 1) == 1 && !ring_reap(ring, &comp));
+		CHECK((long)comp.status == -EFAULT && read(fd[0], &c, 1) == 1);
+		CHECK(!raise(SIGUSR1) && fault.nr == 2 && fault.trap == last.trap);
+		CHECK(fault.err == last.err && fault.cr2 == last.cr2);
+	}
+	return NULL;
+}
+
 /* The i386 gate: int $0x80 changes no register but the result. */
 #define I386_READ	3
 #define I386_GETPID	20

@@ -10,8 +10,6 @@
 #include <linux/membarrier.h>
 #include <linux/perf_event.h>
 #include <linux/securebits.h>
-#include <sys/fanotify.h>
-#include <sys/inotify.h>
 
 THREADS_FIXTURE(facility)
 
@@ -355,40 +353,6 @@ THREADS_TEST(facility, expedited_membarrier)
 	CHECK(blocker_end(&b, ring) == 1);
 	CHECK(!syscall(__NR_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0));
 	return NULL;
-}
-
-/* A file event that a runner waits for. */
-static const char *check_event(struct syslet_ring *ring, int fd, const char *path)
-{
-	struct syslet_completion comp = {};
-	char buf[4096];
-
-	CHECK(submit(ring, CALL(__NR_read, fd, P(buf), sizeof(buf)), 0) == -ESYSLETPENDING);
-	close(open(path, O_RDONLY));
-	CHECK(!ring_reap(ring, &comp));
-	CHECK((long)comp.status > 0);
-	close(fd);
-	return NULL;
-}
-
-THREADS_TEST(facility, inotify)
-{
-	int fd = inotify_init();
-
-	CHECK(fd >= 0);
-	CHECK(!force_handoff(ring));
-	CHECK(inotify_add_watch(fd, "/proc/self", IN_OPEN) >= 0);
-	return check_event(ring, fd, "/proc/self");
-}
-
-THREADS_TEST(facility, fanotify)
-{
-	int fd = fanotify_init(FAN_CLASS_NOTIF, O_RDONLY);
-
-	CHECK(fd >= 0);
-	CHECK(!force_handoff(ring));
-	CHECK(!fanotify_mark(fd, FAN_MARK_ADD, FAN_OPEN | FAN_ONDIR, AT_FDCWD, "/tmp"));
-	return check_event(ring, fd, "/tmp");
 }
 
 /* prctl()s of a thread: as they were set before or between handoffs. */

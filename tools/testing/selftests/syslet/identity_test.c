@@ -43,15 +43,6 @@ THREADS_TEST(identity, other_tid_pid_and_tls_stay_while_pending)
 	return NULL;
 }
 
-THREADS_TEST(identity, errno_is_per_thread)
-{
-	errno = 4321;
-	CHECK(!force_handoff(ring));
-	/* force_handoff() has set it to ESYSLETPENDING by syscall(). */
-	CHECK(errno == ESYSLETPENDING);
-	return NULL;
-}
-
 /* Registers around a raw system call that hands off. */
 THREADS_TEST(identity, registers)
 {
@@ -417,22 +408,6 @@ THREADS_TEST(identity, scheduling_attributes)
 	CHECK(!force_handoff(ring));
 	CHECK(sched_getscheduler(0) == SCHED_OTHER);
 	return NULL;
-}
-
-THREADS_TEST(identity, personality_umask_and_cwd)
-{
-	char cwd[256];
-	mode_t old = umask(027);
-	const char *err = NULL;
-
-	if (force_handoff(ring) || umask(old) != 027)
-		err = "umask";
-	if (chdir("/proc") || force_handoff(ring) || !getcwd(cwd, sizeof(cwd)) ||
-	    strcmp(cwd, "/proc"))
-		err = "cwd";
-	if (chdir("/"))
-		err = "chdir";
-	return err;
 }
 
 /* glibc registers rseq for each thread; its CPU number has to be ours. */

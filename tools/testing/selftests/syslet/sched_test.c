@@ -75,20 +75,6 @@ static bool set_cpu(pid_t tid, int cpu)
 	return !sched_setaffinity(tid, sizeof(cpus), &cpus);
 }
 
-static bool has_cpu(pid_t tid, int cpu)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	return !sched_getaffinity(tid, sizeof(cpus), &cpus) &&
-	       CPU_COUNT(&cpus) == 1 && CPU_ISSET(cpu, &cpus);
-}
-
-static bool have_cpus(void)
-{
-	return sysconf(_SC_NPROCESSORS_ONLN) > 1;
-}
-
 /* --- set by the thread, or by another process, with calls in flight --------- */
 
 /* What is set in each step, and is to be seen from then on. */
@@ -279,121 +265,116 @@ THREADS_TEST(sched, allowed_cpus_and_nodes_in_proc)
 	return NULL;
 }
 
-/* --- groups ------------------------------------------------------------------ */
-
-#define ROOT	"/sys/fs/cgroup"
-
-/* Two below the root, the first one confined to a CPU; one for threads in that. */
-FIXTURE(group) { char name[3][64]; };
-FIXTURE_VARIANT(group) { bool thread; };
-FIXTURE_VARIANT_ADD(group, main_thread) { .thread = false };
-FIXTURE_VARIANT_ADD(group, other_thread) { .thread = true };
-
-static char (*group_names)[64];
-
-static int group_write(int i, const char *file, const char *text)
+/* The slice that was asked for (6.12): not that of a spare of before. */
+static bool set_slice(uint64_t ns)
 {
-	char name[128];
+	struct sched_attributes a = { .size = sizeof(a), .runtime = ns };
 
-	snprintf(name, sizeof(name), "%s/%s", group_names[i], file);
-	return write_text(name, text);
+	return !syscall(__NR_sched_setattr, 0, &a, 0);
 }
 
-FIXTURE_SETUP(group)
+static uint64_t slice(pid_t tid)
 {
-	group_names = self->name;
-	if (access(ROOT "/cgroup.procs", W_OK) ||
-	    write_text(ROOT "/cgroup.subtree_control", "+cpuset"))
-		SKIP(return, "no cpusets on " ROOT);
-	for (int i = 0; i < 2; i++) {
-		snprintf(self->name[i], sizeof(self->name[i]), ROOT "/sched_test.%d.%d",
-			 getpid(), i);
-		ASSERT_EQ(0, mkdir(self->name[i], 0755));
-	}
-	snprintf(self->name[2], sizeof(self->name[2]), ROOT "/sched_test.%d.0/threads", getpid());
-	ASSERT_EQ(0, mkdir(self->name[2], 0755));
-	ASSERT_EQ(0, group_write(2, "cgroup.type", "threaded"));
-	ASSERT_EQ(0, group_write(0, "cpuset.cpus", "0"));
+	struct sched_attributes a = { };
+
+	return syscall(__NR_sched_getattr, tid, &a, sizeof(a), 0) ? 0 : a.runtime;
 }
 
-FIXTURE_TEARDOWN(group)
+static bool have_slices(void)
 {
-	char pid[16];
+	uint64_t before = slice(0);
 
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	write_text(ROOT "/cgroup.procs", pid);
-	for (int i = 2; i >= 0; i--)
-		rmdir(self->name[i]);
+	return set_slice(7000000) && slice(0) == 7000000 && set_slice(0) && slice(0) == before;
 }
 
-static bool in_group(int i)
+THREADS_TEST_IF(sched, slice_set_with_calls_in_flight, have_slices(), "no slices for SCHED_OTHER")
 {
-	char text[256];
-
-	return read_text("/proc/thread-self/cgroup", text, sizeof(text)) > 0 &&
-	       !strcmp(text + strlen("0::"), group_names[i] + strlen(ROOT));
-}
-
-static bool is_confined(void)
-{
-	return has_cpu(0, 0) && sched_getcpu() == 0;
-}
-
-static const char *group_confines(struct syslet_ring *ring)
-{
+	uint64_t normal = slice(0);
 	struct flight f;
-	char pid[16];
 
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	CHECK(flight_begin(&f, ring) && !is_confined() == have_cpus());
-	CHECK(!group_write(0, "cgroup.procs", pid) && in_group(0) && is_confined());
+	CHECK(flight_begin(&f, ring) && set_slice(5000000));
+	for (int i = 0; i < 4; i++) {
+		CHECK(slice(0) == 5000000 && slice(gettid()) == 5000000);
+		CHECK(i != 2 || flight_end(&f, ring));
+		CHECK(!force_handoff(ring));
+	}
+	CHECK(set_slice(0));
 	for (int i = 0; i < 3; i++)
-		CHECK(!force_handoff(ring) && in_group(0) && is_confined());
-	CHECK(flight_end(&f, ring) && flight_begin(&f, ring) && in_group(0) && is_confined());
-	CHECK(!group_write(0, "cpuset.cpus", "0-1") && !has_cpu(0, 0));
-	CHECK(!force_handoff(ring) && !has_cpu(0, 0));
-	CHECK(!group_write(0, "cpuset.cpus", "0") && !force_handoff(ring) && is_confined());
-	CHECK(!group_write(1, "cgroup.procs", pid) && in_group(1) && !has_cpu(0, 0));
-	for (int i = 0; i < 3; i++)
-		CHECK(!force_handoff(ring) && in_group(1) && !has_cpu(0, 0));
-	CHECK(flight_end(&f, ring));
+		CHECK(slice(0) == normal && !force_handoff(ring));
 	return NULL;
 }
 
-TEST_F(group, confines_the_thread_with_calls_in_flight)
-{
-	const char *err;
+/* --- all threads of a process group or a user: helpers are none ------------- */
 
-	if (!have_cpus())
-		SKIP(return, "one CPU");
-	err = threads_run(variant->thread, group_confines);
-	ASSERT_EQ(NULL, err) TH_LOG("%s", err);
+#define SOMEBODY	4242
+
+/*
+ * Helpers of root that are ready to run, and some of somebody whom nobody else
+ * is: all of them with the nice value of before. The main thread's goes with
+ * that of another one.
+ */
+static bool become_somebody(struct flight f[2], struct syslet_ring *ring)
+{
+	return !setpgid(0, 0) && flight_begin(&f[0], ring) &&
+	       !setresuid(SOMEBODY, SOMEBODY, SOMEBODY) && flight_begin(&f[1], ring);
 }
 
-/* "0" is who writes, which may wait for it. */
-static const char *group_of_writer(struct syslet_ring *ring)
+THREADS_TEST(sched, nice_value_of_groups_and_users_is_that_of_threads)
 {
-	char name[128], pid[16];
-	long ret;
-	int fd;
+	struct flight f[2];
 
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	snprintf(name, sizeof(name), "%s/cgroup.threads", group_names[2]);
-	fd = open(name, O_WRONLY);
-	CHECK(fd >= 0 && !group_write(0, "cgroup.procs", pid));
-	CHECK(!force_handoff(ring) && in_group(0));
-	ret = result(ring, CALL(__NR_write, fd, P("0"), 1));
-	CHECK(ret == 1 || ret == -EAGAIN);
-	CHECK(in_group(ret == 1 ? 2 : 0));
-	CHECK(!force_handoff(ring) && in_group(ret == 1 ? 2 : 0));
+	CHECK(become_somebody(f, ring));
+	CHECK(!setpriority(PRIO_PROCESS, 0, 10) && !setpriority(PRIO_PROCESS, getpid(), 10));
+	for (int i = 0; i < 3; i++) {
+		CHECK(getpriority(PRIO_PROCESS, 0) == 10);
+		CHECK(getpriority(PRIO_PGRP, 0) == 10);
+		CHECK(getpriority(PRIO_USER, SOMEBODY) == 10);
+		CHECK(i != 1 || (flight_end(&f[0], ring) && flight_end(&f[1], ring)));
+		CHECK(!force_handoff(ring));
+	}
 	return NULL;
 }
 
-TEST_F(group, that_the_writer_enters_is_entered_by_the_thread)
+THREADS_TEST(sched, nice_value_is_set_for_all_threads_that_it_may_be_set_for)
 {
-	const char *err = threads_run(variant->thread, group_of_writer);
+	struct flight f[2];
 
-	ASSERT_EQ(NULL, err) TH_LOG("%s", err);
+	CHECK(become_somebody(f, ring));
+	CHECK(!setpriority(PRIO_PGRP, 0, 5));
+	CHECK(getpriority(PRIO_PROCESS, 0) == 5 && getpriority(PRIO_PROCESS, getpid()) == 5);
+	CHECK(!setpriority(PRIO_USER, 0, 6));
+	CHECK(getpriority(PRIO_PROCESS, 0) == 6 && getpriority(PRIO_PROCESS, getpid()) == 6);
+	CHECK(flight_end(&f[0], ring) && flight_end(&f[1], ring));
+	CHECK(!setpriority(PRIO_PGRP, 0, 7) && !force_handoff(ring));
+	CHECK(getpriority(PRIO_PROCESS, 0) == 7 && getpriority(PRIO_PROCESS, getpid()) == 7);
+	return NULL;
+}
+
+static int io_priority(int who, int id)
+{
+	return syscall(__NR_ioprio_get, who, id);
+}
+
+THREADS_TEST(sched, io_priority_of_groups_and_users_is_that_of_threads)
+{
+	int be6 = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 6), be7 = be6 + 1;
+	struct flight f[2];
+
+	CHECK(become_somebody(f, ring));
+	CHECK(set_io_priority(0, IOPRIO_CLASS_BE, 6));
+	CHECK(set_io_priority(getpid(), IOPRIO_CLASS_BE, 6));
+	for (int i = 0; i < 2; i++) {
+		CHECK(io_priority(IOPRIO_WHO_PGRP, 0) == be6);
+		CHECK(io_priority(IOPRIO_WHO_USER, SOMEBODY) == be6);
+		CHECK(!force_handoff(ring));
+	}
+	CHECK(!syscall(__NR_ioprio_set, IOPRIO_WHO_PGRP, 0, be7));
+	CHECK(has_io_priority(0, IOPRIO_CLASS_BE, 7));
+	CHECK(!syscall(__NR_ioprio_set, IOPRIO_WHO_USER, SOMEBODY, be6));
+	CHECK(has_io_priority(0, IOPRIO_CLASS_BE, 6));
+	CHECK(has_io_priority(getpid(), IOPRIO_CLASS_BE, 6));
+	CHECK(flight_end(&f[0], ring) && flight_end(&f[1], ring) && !force_handoff(ring));
+	return NULL;
 }
 
 TEST_HARNESS_MAIN

@@ -309,6 +309,33 @@ static void stop_read(struct syslet_ring *ring)
 	KID_CHECK(!ring_count(ring) && flight_end(&f, ring));
 }
 
+/* The status of a call that ends by itself. */
+static long status_of(struct syslet_ring *ring, uint64_t data)
+{
+	struct syslet_completion comp = {};
+
+	if (ring_reap(ring, &comp) || comp.caller_data != data)
+		return -EIO;
+	return comp.status;
+}
+
+/* What was stopped is not repeated with the rights of now: see syslet.rst. */
+static void stop_read_and_change_ids(struct syslet_ring *ring)
+{
+	struct blocker same, old;
+	char c = 0;
+
+	KID_CHECK(blocker_begin(&old, ring, 1) == -ESYSLETPENDING);
+	KID_CHECK(!syscall(__NR_setresuid, 1000, 1000, 0));
+	KID_CHECK(blocker_begin(&same, ring, 2) == -ESYSLETPENDING);
+	raise(SIGSTOP);
+	KID_CHECK(status_of(ring, 1) == -EINTR);
+	KID_CHECK(write(old.fd[1], "x", 1) == 1 && !old.c);
+	/* nobody reads it but us; the other call goes on */
+	KID_CHECK(read(old.fd[0], &c, 1) == 1 && c == 'x');
+	KID_CHECK(!ring_count(ring) && blocker_end(&same, ring) == 1);
+}
+
 THREADS_TEST(sigcall, nanosleep_in_a_runner_stands_a_stop)
 {
 	return with_stops(stop_nanosleep);
@@ -327,6 +354,11 @@ THREADS_TEST(sigcall, futex_wait_in_a_runner_stands_a_stop)
 THREADS_TEST(sigcall, read_in_a_runner_stands_a_stop)
 {
 	return with_stops(stop_read);
+}
+
+THREADS_TEST(sigcall, read_is_interrupted_by_a_stop_if_its_thread_has_other_rights)
+{
+	return with_stops(stop_read_and_change_ids);
 }
 
 THREADS_TEST(sigcall, signals_of_the_thread_do_not_disturb_a_runner)

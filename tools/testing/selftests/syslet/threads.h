@@ -100,6 +100,20 @@ static inline void only_cpu(cpu_set_t *cpus, int cpu)
 	CPU_SET(cpu, cpus);
 }
 
+static inline bool has_cpu(pid_t tid, int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	return !sched_getaffinity(tid, sizeof(cpus), &cpus) &&
+	       CPU_COUNT(&cpus) == 1 && CPU_ISSET(cpu, &cpus);
+}
+
+static inline bool have_cpus(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN) > 1;
+}
+
 /*
  * Let all spares go: they cannot have another nice value than their thread
  * has, so the next call needs a new one.

@@ -134,14 +134,17 @@ static int read_io(const struct task *t, long long *v)
 		      &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6]);
 }
 
-/* Time on a CPU, waiting for one, and how often. */
+/*
+ * Time on a CPU, waiting for one, and how often: once at least, or the kernel
+ * does not count (CONFIG_SCHEDSTATS), and there is nothing that could go back.
+ */
 static int read_schedstat(const struct task *t, long long *v)
 {
 	char text[128];
 
 	if (task_text(getpid(), t->tid, "schedstat", text, sizeof(text)) <= 0)
 		return 0;
-	return sscanf(text, "%lld %lld %lld", &v[0], &v[1], &v[2]);
+	return sscanf(text, "%lld %lld %lld", &v[0], &v[1], &v[2]) == 3 && v[2] ? 3 : 0;
 }
 
 static int read_process(const struct task *t, long long *v)

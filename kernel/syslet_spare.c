@@ -972,7 +972,8 @@ void __syslet_pass_tracer(struct task_struct *tsk)
 
 	if (leader->ptrace)
 		return;
-	__ptrace_link(leader, tsk->parent, tsk->ptracer_cred);
+	__ptrace_link(leader, rcu_dereference_protected(tsk->parent, true),
+		      rcu_dereference_protected(tsk->ptracer_cred, true));
 	/* Without other options: it has no events of its own to report. */
 	spin_lock(syslet_siglock(tsk));
 	leader->ptrace = tsk->ptrace & (PT_PTRACED | PT_SEIZED | PT_EXITKILL);

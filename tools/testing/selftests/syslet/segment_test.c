@@ -152,7 +152,7 @@ static struct user_desc segment_desc(unsigned int entry, uint64_t *data)
 {
 	return (struct user_desc){
 		.entry_number = entry, .base_addr = P(data), .limit = 0xfff,
-		.seg_32bit = 1, .usable = 1,
+		.seg_32bit = 1, .useable = 1,
 	};
 }
 

@@ -19,33 +19,6 @@
 
 #include "syslet.h"
 
-/* All counters of a task as they are now; the runtime to the last switch. */
-static void syslet_read_usage(struct task_struct *tsk, u64 *usage)
-{
-	usage[SYSLET_RUNTIME] = tsk->se.sum_exec_runtime;
-	task_cputime(tsk, &usage[SYSLET_UTIME], &usage[SYSLET_STIME]);
-	usage[SYSLET_GTIME] = tsk->gtime;
-	usage[SYSLET_MIN_FLT] = tsk->min_flt;
-	usage[SYSLET_MAJ_FLT] = tsk->maj_flt;
-	usage[SYSLET_NVCSW] = tsk->nvcsw;
-	usage[SYSLET_NIVCSW] = tsk->nivcsw;
-#ifdef CONFIG_SCHED_INFO
-	usage[SYSLET_RUN_DELAY] = tsk->sched_info.run_delay;
-	usage[SYSLET_PCOUNT] = tsk->sched_info.pcount;
-#endif
-#ifdef CONFIG_TASK_XACCT
-	usage[SYSLET_RCHAR] = tsk->ioac.rchar;
-	usage[SYSLET_WCHAR] = tsk->ioac.wchar;
-	usage[SYSLET_SYSCR] = tsk->ioac.syscr;
-	usage[SYSLET_SYSCW] = tsk->ioac.syscw;
-#endif
-#ifdef CONFIG_TASK_IO_ACCOUNTING
-	usage[SYSLET_READ_BYTES] = tsk->ioac.read_bytes;
-	usage[SYSLET_WRITE_BYTES] = tsk->ioac.write_bytes;
-	usage[SYSLET_CANCELLED_BYTES] = tsk->ioac.cancelled_write_bytes;
-#endif
-}
-
 /*
  * Times that were shown once must not get smaller: see cputime_adjust(). Both
  * locks, in any order: it is siglock that keeps other handoffs away.
@@ -62,6 +35,18 @@ static void syslet_swap_prev_cputime(struct prev_cputime *a, struct prev_cputime
 #endif
 }
 
+/* Exchange what is shown of one counter, which is @f in @from and @t in @to. */
+static __always_inline void syslet_pass_counter(struct syslet_task *from,
+						struct syslet_task *to,
+						enum syslet_usage what, u64 f, u64 t)
+{
+	u64 more = f + from->usage[what] - (t + to->usage[what]);
+
+	/* After the counters were read: pairs with __syslet_usage() */
+	WRITE_ONCE(to->usage[what], to->usage[what] + more);
+	WRITE_ONCE(from->usage[what], from->usage[what] - more);
+}
+
 /**
  * syslet_pass_usage - let a task show what another has used, and vice versa
  * @from: the carrier until now; it may be running
@@ -74,20 +59,41 @@ static void syslet_swap_prev_cputime(struct prev_cputime *a, struct prev_cputime
  */
 void syslet_pass_usage(struct syslet_task *from, struct syslet_task *to, u64 runtime)
 {
-	u64 a[SYSLET_NR_USAGE] = {}, b[SYSLET_NR_USAGE] = {};
-	u64 more;
-	int i;
+	struct task_struct *f = from->task, *t = to->task;
+	u64 f_utime, f_stime, t_utime, t_stime;
 
-	syslet_read_usage(from->task, a);
-	syslet_read_usage(to->task, b);
-	a[SYSLET_RUNTIME] = runtime;
-	for (i = 0; i < SYSLET_NR_USAGE; i++) {
-		more = a[i] + from->usage[i] - (b[i] + to->usage[i]);
-		/* After the counters were read: pairs with __syslet_usage() */
-		WRITE_ONCE(to->usage[i], to->usage[i] + more);
-		WRITE_ONCE(from->usage[i], from->usage[i] - more);
-	}
-	syslet_swap_prev_cputime(&from->task->prev_cputime, &to->task->prev_cputime);
+	task_cputime(f, &f_utime, &f_stime);
+	task_cputime(t, &t_utime, &t_stime);
+
+	syslet_pass_counter(from, to, SYSLET_RUNTIME, runtime, t->se.sum_exec_runtime);
+	syslet_pass_counter(from, to, SYSLET_UTIME, f_utime, t_utime);
+	syslet_pass_counter(from, to, SYSLET_STIME, f_stime, t_stime);
+	syslet_pass_counter(from, to, SYSLET_GTIME, f->gtime, t->gtime);
+	syslet_pass_counter(from, to, SYSLET_MIN_FLT, f->min_flt, t->min_flt);
+	syslet_pass_counter(from, to, SYSLET_MAJ_FLT, f->maj_flt, t->maj_flt);
+	syslet_pass_counter(from, to, SYSLET_NVCSW, f->nvcsw, t->nvcsw);
+	syslet_pass_counter(from, to, SYSLET_NIVCSW, f->nivcsw, t->nivcsw);
+#ifdef CONFIG_SCHED_INFO
+	syslet_pass_counter(from, to, SYSLET_RUN_DELAY,
+			    f->sched_info.run_delay, t->sched_info.run_delay);
+	syslet_pass_counter(from, to, SYSLET_PCOUNT,
+			    f->sched_info.pcount, t->sched_info.pcount);
+#endif
+#ifdef CONFIG_TASK_XACCT
+	syslet_pass_counter(from, to, SYSLET_RCHAR, f->ioac.rchar, t->ioac.rchar);
+	syslet_pass_counter(from, to, SYSLET_WCHAR, f->ioac.wchar, t->ioac.wchar);
+	syslet_pass_counter(from, to, SYSLET_SYSCR, f->ioac.syscr, t->ioac.syscr);
+	syslet_pass_counter(from, to, SYSLET_SYSCW, f->ioac.syscw, t->ioac.syscw);
+#endif
+#ifdef CONFIG_TASK_IO_ACCOUNTING
+	syslet_pass_counter(from, to, SYSLET_READ_BYTES,
+			    f->ioac.read_bytes, t->ioac.read_bytes);
+	syslet_pass_counter(from, to, SYSLET_WRITE_BYTES,
+			    f->ioac.write_bytes, t->ioac.write_bytes);
+	syslet_pass_counter(from, to, SYSLET_CANCELLED_BYTES,
+			    f->ioac.cancelled_write_bytes, t->ioac.cancelled_write_bytes);
+#endif
+	syslet_swap_prev_cputime(&f->prev_cputime, &t->prev_cputime);
 }
 
 /**

@@ -839,8 +839,20 @@ static bool syslet_retire_all(struct syslet_ctx *ctx)
 	return all;
 }
 
-/* Helpers that a tracer has stopped do not go soon. */
-#define SYSLET_ALONE_TRIES	(HZ / 2)
+/* Helpers that a tracer has stopped do not go until it lets them. */
+static bool syslet_has_traced(struct syslet_ctx *ctx)
+{
+	struct syslet_task *st;
+	struct task_struct *t;
+
+	guard(rcu)();
+	for_each_thread(current, t) {
+		st = READ_ONCE(t->syslet);
+		if (st && READ_ONCE(st->ctx) == ctx && READ_ONCE(t->ptrace))
+			return true;
+	}
+	return false;
+}
 
 /**
  * __syslet_alone - see syslet_alone()
@@ -856,15 +868,14 @@ int __syslet_alone(void)
 {
 	struct syslet_task *st = current->syslet;
 	struct syslet_ctx *ctx = st->ctx;
-	unsigned int tries;
 
 	if (syslet_is_helper(current) || indirect_is_watched(current))
 		return 0;
 	if (syslet_shares_tgid(current))
 		return syslet_return_to_leader(st);
 
-	for (tries = 0; !syslet_is_alone(ctx); tries++) {
-		if (tries > SYSLET_ALONE_TRIES || !list_empty_careful(&ctx->running))
+	while (!syslet_is_alone(ctx)) {
+		if (!list_empty_careful(&ctx->running) || syslet_has_traced(ctx))
 			return 0;
 		if (signal_pending(current))
 			return -ERESTARTNOINTR;

@@ -116,5 +116,8 @@ long __syslet_missed(struct task_struct *tsk, pid_t nr, struct pid *pid, long re
 
 	guard(rcu)();
 	now = nr ? find_task_by_vpid(nr) : pid_task(pid, PIDTYPE_PID);
-	return now && now != tsk ? restart_syscall() : ret;
+	/* Not if the number was given to somebody else. */
+	if (now && now != tsk && same_thread_group(now, tsk))
+		return restart_syscall();
+	return ret;
 }

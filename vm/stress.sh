@@ -12,7 +12,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=vm/lib.sh
 . "$top/vm/lib.sh"
 guest=${GUEST:-normal}
-image=$top/build/stress.img
+image=$top/build/stress-disk.img
 time=${1:-60}
 seed=${2:-$(date +%s)}
 shift $(($# < 2 ? $# : 2))
@@ -25,7 +25,7 @@ slack=300
 [ "$guest" = normal ] || slack=900
 
 if [ ! -e "$image" ]; then
-	mke2fs -q -F -t ext4 -b 4096 -m 0 "$image" 32M
+	mke2fs -q -F -t ext4 -b 4096 -m 0 "$image" 128M
 fi
 
 # Files on a disk in memory that answers after a while; leaks are looked for
@@ -37,7 +37,7 @@ mount -t configfs configfs /sys/kernel/config
 disk=/sys/kernel/config/nullb/nullb0
 mkdir $disk /mnt/stress
 echo 1 >$disk/memory_backed
-echo 32 >$disk/size
+echo 128 >$disk/size
 echo 2 >$disk/irqmode
 echo 300000 >$disk/completion_nsec
 echo 512 >$disk/blocksize

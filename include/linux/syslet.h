@@ -397,7 +397,7 @@ static inline bool syslet_shares_tgid(struct task_struct *tsk)
  */
 static inline struct task_struct *syslet_leader(struct task_struct *tsk)
 {
-	return tsk && syslet_shares_tgid(tsk) ? tsk->group_leader : tsk;
+	return tsk && syslet_shares_tgid(tsk) ? READ_ONCE(tsk->group_leader) : tsk;
 }
 
 #endif /* _LINUX_SYSLET_H */

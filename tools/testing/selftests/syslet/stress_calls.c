@@ -820,6 +820,18 @@ static int make_data(const char *dir)
 	return fd;
 }
 
+/* What a worker left that was killed. */
+static void empty_dir(const char *name)
+{
+	struct dirent *d;
+	DIR *dir = opendir(name);
+
+	while (dir && (d = readdir(dir)))
+		unlinkat(dirfd(dir), d->d_name, 0);
+	if (dir)
+		closedir(dir);
+}
+
 void calls_init(struct slot *slot, unsigned int nr, const char *tag)
 {
 	const char *dirs[2] = { shared->dir, shared->disk };
@@ -832,6 +844,7 @@ void calls_init(struct slot *slot, unsigned int nr, const char *tag)
 		snprintf(my_dir[i], sizeof(my_dir[i]), "%.40s/w%u", dirs[i], nr);
 		if (mkdir(my_dir[i], 0700) && errno != EEXIST)
 			fail("%s: %m", my_dir[i]);
+		empty_dir(my_dir[i]);
 		data_fd[i] = make_data(my_dir[i]);
 	}
 	for (i = 0; i < ALL_CALLS; i++) {

@@ -133,6 +133,22 @@ static void note_death(struct worker *w, int status)
 	w->status = status;
 }
 
+static bool is_zombie(pid_t pid)
+{
+	char name[32], state = 0;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", pid);
+	f = fopen(name, "r");
+	if (!f)
+		return false;
+	/* The name of a worker has no spaces. */
+	if (fscanf(f, "%*d %*s %c", &state) != 1)
+		state = 0;
+	fclose(f);
+	return state == 'Z';
+}
+
 /*
  * Attach to any task, a helper too, interrupt it, let it go. It may exit, or
  * another thread may call execve(), which leaves us with the leader's TID.
@@ -164,6 +180,9 @@ static void trace(struct worker *w, pid_t tid)
 				note_death(w, status);
 			return;
 		}
+		/* A main thread that exited is reported when all have. */
+		if (tid == w->pid && is_zombie(tid))
+			return;
 		if (now_ms() - begun > PATIENCE_MS) {
 			outer_dump(w->pid);
 			fail("worker %u: task %d was interrupted and does not stop",

@@ -4,7 +4,7 @@
 
 #define CGROUPS		"/sys/fs/cgroup"
 /* Stops and freezes have to come in this time, however slow the machine is. */
-#define PATIENCE_MS	60000
+#define PATIENCE_MS	240000
 
 static cpu_set_t all_cpus;
 

@@ -20,7 +20,7 @@
 #include <sys/sem.h>
 
 /* A worker that does nothing for so long hangs. */
-#define HANG_MS		60000
+#define HANG_MS		240000
 /* How long things may take to vanish after the last worker. */
 #define VANISH_MS	60000
 

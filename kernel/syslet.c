@@ -191,6 +191,7 @@ static int syslet_prepare_call(struct syslet_task *st,
 	call->refused = false;
 	call->offered = 0;
 	call->evict = false;
+	call->posted = false;
 	reinit_completion(&call->adopted);
 	return 0;
 }
@@ -670,7 +671,7 @@ static long syslet_finish(struct syslet_task *st, long ret)
 
 	trace_syslet_finish(call, ret);
 	syslet_delay(SYSLET_POINT_FINISH);
-	syslet_ring_post(call->ring, ret, call->args->caller_data);
+	syslet_ring_post(call->ring, ret, call->args->caller_data, &call->posted);
 	call->ring = NULL;
 	if (call->eventfd)
 		eventfd_signal(call->eventfd);

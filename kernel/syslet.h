@@ -39,6 +39,7 @@ struct syslet_restart {
  *	     became of it; 0: none was made
  * @refused: written before @adopted is done: the spare did not take over
  * @evict: no call yet: the group leader wants another task to make it
+ * @posted: written by the runner: the program may have seen the completion
  * @restart: how to continue an interrupted call (-ERESTART_RESTARTBLOCK),
  *	     allocated when that happens first
  *
@@ -54,6 +55,7 @@ struct syslet_call {
 	struct completion		adopted;
 	bool				refused;
 	bool				evict;
+	bool				posted;
 	struct syslet_restart		*restart;
 };
 
@@ -213,6 +215,7 @@ void syslet_ring_put(struct syslet_kring *kring);
 int syslet_ring_has_room(struct syslet_kring *kring);
 void syslet_ring_reserve(struct syslet_kring *kring);
 void syslet_ring_unreserve(struct syslet_kring *kring);
-void syslet_ring_post(struct syslet_kring *kring, u64 status, u64 caller_data);
+void syslet_ring_post(struct syslet_kring *kring, u64 status, u64 caller_data,
+		      bool *posted);
 
 #endif /* _KERNEL_SYSLET_H */

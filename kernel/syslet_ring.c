@@ -348,18 +348,24 @@ static void syslet_ring_wait_for_room(struct syslet_kring *kring)
  * @kring: where to; the reservation and the reference of the call are used up
  * @status: result of the call
  * @caller_data: as given with the call
+ * @posted: set before the completion can be seen
  *
  * Waits for room if the ring is full. If the ring is not there any more the
  * completion is lost; only the tracepoint tells.
  *
  * Context: Process context of the address space; may sleep.
  */
-void syslet_ring_post(struct syslet_kring *kring, u64 status, u64 caller_data)
+void syslet_ring_post(struct syslet_kring *kring, u64 status, u64 caller_data,
+		      bool *posted)
 {
 	int err;
 
 	for (;;) {
+		WRITE_ONCE(*posted, true);
 		err = syslet_ring_try_post(kring, status, caller_data);
+		if (!err)
+			break;
+		WRITE_ONCE(*posted, false);
 		if (err == -EFAULT && syslet_ring_fault_in(kring)) {
 			cond_resched();
 			continue;

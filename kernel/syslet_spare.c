@@ -812,6 +812,29 @@ static bool syslet_is_alone(struct syslet_ctx *ctx)
 	return refcount_read(&ctx->refs) == 1;
 }
 
+/* A call that the program knows to be over may not have left the list yet. */
+static bool syslet_has_calls(struct syslet_ctx *ctx)
+{
+	struct syslet_task *st;
+	bool found = false;
+
+	spin_lock(&ctx->lock);
+	list_for_each_entry(st, &ctx->running, call.node)
+		found |= !READ_ONCE(st->call.posted);
+	spin_unlock(&ctx->lock);
+	return found;
+}
+
+static bool syslet_is_parked(struct syslet_ctx *ctx, struct task_struct *tsk)
+{
+	bool parked;
+
+	spin_lock(&ctx->lock);
+	parked = tsk->syslet && !list_empty(&tsk->syslet->node);
+	spin_unlock(&ctx->lock);
+	return parked;
+}
+
 /* False if there is one that has to stay. */
 static bool syslet_retire_all(struct syslet_ctx *ctx)
 {
@@ -871,16 +894,17 @@ int __syslet_alone(void)
 
 	if (syslet_is_helper(current) || indirect_is_watched(current))
 		return 0;
-	if (syslet_shares_tgid(current))
-		return syslet_return_to_leader(st);
-
-	while (!syslet_is_alone(ctx)) {
-		if (!list_empty_careful(&ctx->running) || syslet_has_traced(ctx))
+	while (syslet_shares_tgid(current) || !syslet_is_alone(ctx)) {
+		if (syslet_has_calls(ctx) || syslet_has_traced(ctx))
 			return 0;
 		if (signal_pending(current))
 			return -ERESTARTNOINTR;
-		if (!syslet_retire_all(ctx))
-			return 0;
+		if (!syslet_shares_tgid(current)) {
+			if (!syslet_retire_all(ctx))
+				return 0;
+		} else if (syslet_is_parked(ctx, current->group_leader)) {
+			return syslet_return_to_leader(st);
+		}
 		schedule_timeout_interruptible(1);
 	}
 	/* The last one may still be in release_task(). */

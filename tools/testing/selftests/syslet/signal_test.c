@@ -186,14 +186,17 @@ TEST_F(signal, sigpipe_of_a_runner)
 TEST_F(signal, interrupts_ring_wait)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
-	struct itimerval it = { .it_value.tv_usec = 10000 };
+	/* again and again: the first may come before we wait */
+	struct itimerval it = { .it_value.tv_usec = 10000, .it_interval.tv_usec = 10000 };
 	struct blocker b;
 
 	ASSERT_EQ(0, sigaction(SIGALRM, &sa, NULL));
 	ASSERT_EQ(-ESYSLETPENDING, blocker_begin(&b, self->ring, 0));
 	ASSERT_EQ(0, setitimer(ITIMER_REAL, &it, NULL));
 	ASSERT_EQ(-EINTR, sys_ring_wait(self->ring, self->ring->user_tail, 1, NULL, 0));
-	ASSERT_EQ(1, caught);
+	it = (struct itimerval){};
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &it, NULL));
+	ASSERT_LE(1, caught);
 	ASSERT_EQ(1, blocker_end(&b, self->ring));
 }
 

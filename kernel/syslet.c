@@ -482,8 +482,8 @@ static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 	ok = syslet_is_movable(from) && syslet_is_fresh(from, to);
 	if (ok) {
 		write_seqcount_begin(&ctx->seq);
-		/* Before anyone takes it for the thread. */
 		syslet_move_labels(from);
+		/* After that: syslet_user_side() reads them without a lock. */
 		smp_store_release(&ctx->carrier, to);
 		syslet_pass_usage(from->syslet, to->syslet, runtime);
 		syslet_pass_tid(ctx, from, to);

@@ -323,6 +323,7 @@ static __always_inline bool __syslet_is_fresh(struct task_struct *tsk,
 	       !spare->user_cpus_ptr == !tsk->user_cpus_ptr &&
 	       syslet_same_cgroups(spare, tsk) &&
 	       !((spare->atomic_flags ^ tsk->atomic_flags) & SYSLET_PFA_SAME) &&
+	       /* Others of its flags may change: not those that are compared. */
 	       !((data_race(spare->flags) ^ tsk->flags) & SYSLET_PF_SAME) &&
 	       syslet_same_clamp(spare, tsk) &&
 	       syslet_same_cookie(spare, tsk) &&

@@ -24,6 +24,8 @@ echo 'root:x:0:' >"$root/etc/group"
 [ ! -d "$build/root" ] || cp -a "$build/root/." "$root/"
 cp "$top/vm/walk.sh" "$root/usr/local/bin/walk"
 cp "$top/vm/guest-check.sh" "$root/usr/local/bin/check"
+cp "$top/vm/guest-leaks.sh" "$root/usr/local/bin/leaks"
+cp "$top/vm/guest-disk.sh" "$root/usr/local/bin/make-disk"
 mkdir -p "$root/opt/libsyslet-tests"
 for f in "$build/lib/lsr" "$build"/bench/bench-*; do
 	[ ! -x "$f" ] || cp "$f" "$root/usr/local/bin/"

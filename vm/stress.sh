@@ -33,30 +33,13 @@ fi
 # shellcheck disable=SC2016 # expanded in the guest
 job='
 set -e
-mount -t configfs configfs /sys/kernel/config
-disk=/sys/kernel/config/nullb/nullb0
-mkdir $disk /mnt/stress
-echo 1 >$disk/memory_backed
-echo 128 >$disk/size
-echo 2 >$disk/irqmode
-echo 300000 >$disk/completion_nsec
-echo 512 >$disk/blocksize
-echo 1 >$disk/power
-dd if=/dev/vda of=/dev/nullb0 bs=1M 2>/dev/null
+leaks forget
+mkdir /mnt/stress
+make-disk nullb0 300000
 mount -t ext4 /dev/nullb0 /mnt/stress
 rc=0
 /opt/syslet-tests/stress -d /mnt/stress "$@" || rc=$?
-mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null || exit $rc
-leaks=/sys/kernel/debug/kmemleak
-if [ $rc = 0 ] && [ -e $leaks ]; then
-	# what it finds twice is none of the moment
-	echo scan >$leaks
-	sleep 5
-	echo scan >$leaks
-	cat $leaks
-	echo "stress.sh: kmemleak has found $(grep -c "^unreferenced" $leaks) objects"
-	[ -z "$(cat $leaks)" ] || rc=1
-fi
+leaks check || rc=1
 exit $rc
 '
 echo "stress.sh: seed $seed, $time seconds, $guest kernel; again: make stress SECONDS=$time SEED=$seed GUEST=$guest"

@@ -7,24 +7,6 @@
 set -eu
 mnt=/mnt/tree
 mkdir -p $mnt
-mount -t configfs configfs /sys/kernel/config 2>/dev/null || :
-
-# A disk in memory that answers each request after $2 ns, any number at a time.
-make_disk()
-{
-	n=/sys/kernel/config/nullb/$1
-	mkdir "$n"
-	echo 1 >"$n/memory_backed"
-	echo $(($(cat /sys/block/vda/size) / 2048 + 1)) >"$n/size"
-	echo 2 >"$n/irqmode"
-	echo "$2" >"$n/completion_nsec"
-	echo 1 >"$n/submit_queues"
-	echo 256 >"$n/hw_queue_depth"
-	echo 512 >"$n/blocksize"
-	echo 1 >"$n/power"
-	dd if=/dev/vda of="/dev/$1" bs=1M oflag=direct 2>/dev/null
-}
-
 # Directories as old as a real one's: readahead of inode tables would hide
 # that their inodes are spread over the disk.
 mount_disk()
@@ -46,7 +28,7 @@ drop_disk()
 backends="plain pool io_uring syslet"
 
 for latency in 5000000 100000; do
-	make_disk nullb0 $latency
+	make-disk nullb0 $latency
 	for b in $backends; do
 		mount_disk nullb0
 		echo 3 >/proc/sys/vm/drop_caches
@@ -56,7 +38,7 @@ for latency in 5000000 100000; do
 	drop_disk nullb0
 done
 
-make_disk nullb0 0
+make-disk nullb0 0
 mount_disk nullb0
 for b in $backends; do
 	# once to warm up

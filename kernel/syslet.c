@@ -119,7 +119,7 @@
  */
 void syslet_call_put(struct syslet_task *st)
 {
-	struct syslet_call *call = &st->call;
+	struct syslet_call_state *call = &st->call;
 	struct syslet_ctx *ctx = st->ctx;
 
 	if (!list_empty(&call->node)) {
@@ -164,7 +164,7 @@ static int syslet_prepare_call(struct syslet_task *st,
 			       const struct syslet_args *args)
 {
 	struct syslet_ctx *ctx = st->ctx;
-	struct syslet_call *call = &st->call;
+	struct syslet_call_state *call = &st->call;
 	int err;
 
 	if (unlikely(ctx->ring_addr != args->completion_ring_ptr)) {
@@ -513,7 +513,7 @@ bool syslet_adopt(struct syslet_task *st, long *ret)
 	struct syslet_ctx *ctx = st->ctx;
 	/* Once: the carrier may be making the next offer. */
 	unsigned long token = READ_ONCE(st->token);
-	struct syslet_call *call;
+	struct syslet_call_state *call;
 	struct task_struct *from;
 
 	/* [B] pairs with syslet_withdraw() */
@@ -657,7 +657,7 @@ static long syslet_to_frame(struct syslet_task *st)
 
 static long syslet_finish(struct syslet_task *st, long ret)
 {
-	struct syslet_call *call = &st->call;
+	struct syslet_call_state *call = &st->call;
 
 	call->offered = 0;
 	/* Our signal mask was changed by another task. */
@@ -691,7 +691,7 @@ static long syslet_restart_call(struct restart_block *rb);
 /* Without memory for that the call is continued synchronously. */
 static void syslet_save_restart(struct syslet_task *st)
 {
-	struct syslet_call *call = &st->call;
+	struct syslet_call_state *call = &st->call;
 	struct restart_block *rb = &st->task->restart_block;
 
 	if (!call->restart)
@@ -710,7 +710,7 @@ static void syslet_save_restart(struct syslet_task *st)
  */
 static long syslet_run(struct syslet_task *st, long (*restart)(struct restart_block *rb))
 {
-	struct syslet_call *call = &st->call;
+	struct syslet_call_state *call = &st->call;
 	struct task_struct *tsk = st->task;
 	long ret;
 

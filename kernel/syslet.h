@@ -26,7 +26,7 @@ struct syslet_restart {
 };
 
 /**
- * struct syslet_call - a call that is armed, or being finished by a runner
+ * struct syslet_call_state - a call that is armed, or being finished by a runner
  * @regs: number and arguments; on the stack of the task, copied from the
  *	  user once
  * @args: how it is to be made asynchronous; as well
@@ -45,7 +45,7 @@ struct syslet_restart {
  *
  * Written by the task that makes the call, but for what is said above.
  */
-struct syslet_call {
+struct syslet_call_state {
 	const struct indirect_registers	*regs;
 	const struct syslet_args	*args;
 	struct syslet_kring		*ring;
@@ -79,7 +79,7 @@ struct syslet_task {
 	struct list_head	node;
 	unsigned long		token;
 	bool			retire;
-	struct syslet_call	call;
+	struct syslet_call_state	call;
 	u64			usage[SYSLET_NR_USAGE];
 	struct rcu_head		rcu;
 };

@@ -8,15 +8,15 @@
 #include <linux/indirect.h>
 #include <linux/tracepoint.h>
 
-struct syslet_call;
+struct syslet_call_state;
 
 #ifdef CREATE_TRACE_POINTS
-static inline u64 syslet_trace_nr(const struct syslet_call *call)
+static inline u64 syslet_trace_nr(const struct syslet_call_state *call)
 {
 	return call->regs->nr;
 }
 
-static inline u64 syslet_trace_data(const struct syslet_call *call)
+static inline u64 syslet_trace_data(const struct syslet_call_state *call)
 {
 	return call->args->caller_data;
 }
@@ -24,7 +24,7 @@ static inline u64 syslet_trace_data(const struct syslet_call *call)
 
 /* A call is about to run that may go async. */
 TRACE_EVENT(syslet_arm,
-	TP_PROTO(const struct syslet_call *call),
+	TP_PROTO(const struct syslet_call_state *call),
 	TP_ARGS(call),
 	TP_STRUCT__entry(
 		__field(u64, nr)
@@ -57,7 +57,7 @@ TRACE_EVENT(syslet_refuse,
 
 /* An armed call is about to sleep: its user side is offered to a spare. */
 TRACE_EVENT(syslet_block,
-	TP_PROTO(const struct syslet_call *call, unsigned int state),
+	TP_PROTO(const struct syslet_call_state *call, unsigned int state),
 	TP_ARGS(call, state),
 	TP_STRUCT__entry(
 		__field(u64, nr)
@@ -75,7 +75,7 @@ TRACE_EVENT(syslet_block,
 
 /* The current task has adopted the user side of @runner. */
 TRACE_EVENT(syslet_handoff,
-	TP_PROTO(const struct syslet_call *call, const struct task_struct *runner),
+	TP_PROTO(const struct syslet_call_state *call, const struct task_struct *runner),
 	TP_ARGS(call, runner),
 	TP_STRUCT__entry(
 		__field(u64, nr)
@@ -93,7 +93,7 @@ TRACE_EVENT(syslet_handoff,
 
 /* A runner is done with the call. */
 TRACE_EVENT(syslet_finish,
-	TP_PROTO(const struct syslet_call *call, long ret),
+	TP_PROTO(const struct syslet_call_state *call, long ret),
 	TP_ARGS(call, ret),
 	TP_STRUCT__entry(
 		__field(u64, nr)

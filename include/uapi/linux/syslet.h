@@ -14,6 +14,8 @@
 /* System call numbers, the same for all x86 ABIs. */
 #define __NR_indirect		480
 #define __NR_syslet_ring_wait	481
+#define __NR_syslet_cancel	482
+#define __NR_syslet_submit	483
 
 /* The call blocked: its result will be posted to the ring. */
 #define ESYSLETPENDING		134
@@ -24,6 +26,23 @@
 #define SYSLET_EVENTFD		(1U << 0)
 /* Run synchronously, and maybe block, where -EAGAIN would be returned. */
 #define SYSLET_SYNC_OK		(1U << 1)
+
+/* syslet_ring_wait(2) */
+
+/* The timeout is a time of CLOCK_MONOTONIC, not a duration. */
+#define SYSLET_WAIT_ABSTIME	(1U << 0)
+
+/* syslet_cancel(2) */
+
+/* All calls of the ring, whatever their caller_data. */
+#define SYSLET_CANCEL_ALL	(1U << 0)
+
+/* syslet_submit(2) */
+
+/* Run no more calls after one that failed. */
+#define SYSLET_SUBMIT_STOP_ERROR	(1U << 0)
+/* Run no more calls after one that is pending. */
+#define SYSLET_SUBMIT_STOP_PENDING	(1U << 1)
 
 /**
  * struct syslet_frame - where the task that finished a call goes next
@@ -56,6 +75,23 @@ struct syslet_args {
 	struct syslet_frame	frame;
 	__u32			flags;
 	__s32			eventfd;
+};
+
+/**
+ * struct syslet_call - an entry of syslet_submit(2)
+ * @nr: number of the system call, as in struct indirect_registers
+ * @args: its arguments
+ * @caller_data: returned as it is in the completion, if there is one
+ * @result: written by the kernel when the call was run: what it returned, or
+ *	    -ESYSLETPENDING if that will be posted
+ *
+ * Aligned to 8 bytes.
+ */
+struct syslet_call {
+	__u64	nr;
+	__u64	args[6];
+	__u64	caller_data;
+	__s64	result;
 };
 
 /**

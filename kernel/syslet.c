@@ -138,12 +138,22 @@ void syslet_call_put(struct syslet_task *st)
 	}
 }
 
+static void syslet_reset_call(struct syslet_call_state *call)
+{
+	call->refused = false;
+	call->offered = 0;
+	call->cancelled = false;
+	call->finished = false;
+	call->posted = false;
+	reinit_completion(&call->adopted);
+}
+
 static int syslet_use_ring(struct syslet_ctx *ctx, u64 addr)
 {
 	struct syslet_kring *ring = syslet_ring_get(addr);
 
 	if (IS_ERR(ring))
-		return PTR_ERR(ring);
+		return PTR_ERR(ring) == -ENOMEM ? -EAGAIN : PTR_ERR(ring);
 	if (ctx->ring)
 		syslet_ring_put(ctx->ring);
 	ctx->ring = ring;
@@ -172,7 +182,7 @@ static int syslet_prepare_call(struct syslet_task *st,
 		if (err)
 			return err;
 	}
-	err = syslet_ring_has_room(ctx->ring);
+	err = syslet_ring_has_room(ctx->ring, u64_to_user_ptr(ctx->ring_addr));
 	if (err)
 		return err;
 	err = syslet_prepare_spare(ctx);
@@ -188,11 +198,8 @@ static int syslet_prepare_call(struct syslet_task *st,
 	}
 	call->regs = regs;
 	call->args = args;
-	call->refused = false;
-	call->offered = 0;
 	call->evict = false;
-	call->posted = false;
-	reinit_completion(&call->adopted);
+	syslet_reset_call(call);
 	return 0;
 }
 
@@ -630,7 +637,7 @@ static long syslet_restart(struct syslet_task *st, long ret)
 			return -EINTR;
 		syslet_handle_signals();
 		/* After what told us so was cleared: see syslet_ctx_kill(). */
-		if (READ_ONCE(st->ctx->dead))
+		if (READ_ONCE(st->ctx->dead) || READ_ONCE(st->call.cancelled))
 			return -ECANCELED;
 		if (ret == -ERESTART_RESTARTBLOCK)
 			ret = current->restart_block.fn(&current->restart_block);
@@ -666,13 +673,18 @@ static long syslet_finish(struct syslet_task *st, long ret)
 	spin_unlock_irq(syslet_siglock(current));
 
 	ret = syslet_restart(st, ret);
+	WRITE_ONCE(call->finished, true);
+	/* Some calls do not ask to be repeated. */
+	if (ret == -EINTR && READ_ONCE(call->cancelled))
+		ret = -ECANCELED;
 	/* What the call left for its return to user space is part of it. */
 	if (task_work_pending(current) || test_thread_flag(TIF_NOTIFY_RESUME))
 		resume_user_mode_work(NULL);
 
 	trace_syslet_finish(call, ret);
 	syslet_delay(SYSLET_POINT_FINISH);
-	syslet_ring_post(call->ring, ret, call->args->caller_data, &call->posted);
+	syslet_ring_post(call->ring, u64_to_user_ptr(call->args->completion_ring_ptr),
+			 ret, call->args->caller_data, &call->posted);
 	call->ring = NULL;
 	if (call->eventfd)
 		eventfd_signal(call->eventfd);
@@ -810,9 +822,7 @@ long syslet_return_to_leader(struct syslet_task *st)
 
 	if (!syslet_choose_leader(st->ctx))
 		return 0;
-	st->call.refused = false;
-	st->call.offered = 0;
-	reinit_completion(&st->call.adopted);
+	syslet_reset_call(&st->call);
 	ret = syslet_evict(st);
 	return ret == -EAGAIN ? 0 : ret;
 }

@@ -39,6 +39,8 @@ struct syslet_restart {
  *	     became of it; 0: none was made
  * @refused: written before @adopted is done: the spare did not take over
  * @evict: no call yet: the group leader wants another task to make it
+ * @cancelled: written by syslet_cancel(2): do not begin to sleep again
+ * @finished: written by the runner: the handler has returned for good
  * @posted: written by the runner: the program may have seen the completion
  * @restart: how to continue an interrupted call (-ERESTART_RESTARTBLOCK),
  *	     allocated when that happens first
@@ -55,6 +57,8 @@ struct syslet_call_state {
 	struct completion		adopted;
 	bool				refused;
 	bool				evict;
+	bool				cancelled;
+	bool				finished;
 	bool				posted;
 	struct syslet_restart		*restart;
 };
@@ -212,10 +216,10 @@ static inline void syslet_delay(enum syslet_point point) { }
 /* syslet_ring.c: post, wait. */
 struct syslet_kring *syslet_ring_get(u64 addr);
 void syslet_ring_put(struct syslet_kring *kring);
-int syslet_ring_has_room(struct syslet_kring *kring);
+int syslet_ring_has_room(struct syslet_kring *kring, struct syslet_ring __user *uring);
 void syslet_ring_reserve(struct syslet_kring *kring);
 void syslet_ring_unreserve(struct syslet_kring *kring);
-void syslet_ring_post(struct syslet_kring *kring, u64 status, u64 caller_data,
-		      bool *posted);
+void syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uring,
+		      u64 status, u64 caller_data, bool *posted);
 
 #endif /* _KERNEL_SYSLET_H */

@@ -5,6 +5,7 @@
  */
 #include <uapi/linux/futex.h>
 #include <linux/time.h>
+#include <uapi/linux/io_uring.h>
 #include <uapi/linux/wait.h>
 
 #include <asm/syslet.h>
@@ -45,6 +46,9 @@ static bool syslet_is_bound(enum syslet_class class, const u64 *args)
 		/* negative numbers are CPU clocks and clocks of devices */
 		return (s32)args[0] < 0 || (s32)args[0] == CLOCK_PROCESS_CPUTIME_ID ||
 		       (s32)args[0] == CLOCK_THREAD_CPUTIME_ID;
+	case SYSLET_BY_URING:
+		/* requests are those of a task; what is more may be a signal mask */
+		return args[1] || args[4] || (u32)args[3] != IORING_ENTER_GETEVENTS;
 	default:
 		return true;
 	}

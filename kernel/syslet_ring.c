@@ -5,23 +5,50 @@
  * A ring lives in user memory, and what it says is believed there and then:
  * the kernel reads the counts anew whenever it posts, so a program that
  * scribbles on its ring harms itself alone. What the kernel keeps for a ring
- * (struct syslet_kring) is found by address space and address; it exists while
- * calls, waiters or threads use it.
+ * (struct syslet_kring) exists while calls, waiters or threads use it, and is
+ * found by the key that a futex at that address would have: address space and
+ * address, or inode and offset in shared memory. Processes that share a ring
+ * see it at addresses of their own.
  *
- * kring->lock orders posts, and posts against waits: a waiter reads
- * kernel_head under it before it queues itself, a post changes kernel_head
- * under it before it looks for waiters. So no wake-up is missed. User memory
- * is accessed under the lock with page faults disabled; a page that is not
- * there is faulted in without the lock, and the step repeated.
+ * A thread looks its ring up once. What is mapped at that address may be
+ * another object when a call ends, so a post compares the key.
+ *
+ * kring->lock orders posts, and posts against waits. User memory is accessed
+ * under it with page faults disabled; a page that is not there is faulted in
+ * without the lock, and the step repeated. So a page that takes its time
+ * (FUSE, userfaultfd) stops those who want it, and nobody else.
+ *
+ *   runner                                 program
+ *   -------------------------------------  ---------------------------------
+ *   lock
+ *   read user_tail: is there room?  [F]    read kernel_head               [E]
+ *   write the entry                        read the entries before it
+ *     [E]                                    [F]
+ *   write kernel_head                      write user_tail
+ *   look for waiters who are satisfied     syslet_ring_wait():
+ *   unlock                                   lock; read kernel_head;
+ *                                            not enough: queue; unlock
+ *
+ * [E] Entries are there before they are counted: smp_wmb() here, an acquire
+ *     load in the program.
+ * [F] An entry was read before its place is written again: a release store in
+ *     the program; here a control dependency, as all stores of a post depend
+ *     on the value read.
+ *
+ * No wake-up is missed: a waiter reads kernel_head under the lock before it
+ * queues itself, a post writes it under the lock before it looks for waiters.
  */
-#include <linux/hash.h>
 #include <linux/hrtimer.h>
+#include <linux/jhash.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/syscalls.h>
+#include <linux/sysctl.h>
+#include <linux/time_namespace.h>
 #include <linux/uaccess.h>
 
+#include "futex/futex.h"
 #include "syslet.h"
 
 #include <trace/events/syslet.h>
@@ -39,12 +66,14 @@ struct syslet_ring_bucket {
 
 static struct syslet_ring_bucket syslet_rings[BIT(SYSLET_RING_BITS)];
 
+/* Results that had nowhere to go, since the boot. */
+static atomic_long_t syslet_lost;
+
 /**
  * struct syslet_kring - the kernel's side of a ring
  * @node: in its bucket
  * @refs: users; reaching zero is under the bucket's lock
- * @mm: address space, a part of the key only
- * @uring: the ring in user memory
+ * @key: what memory it is in
  * @reserved: calls that were handed off and have not posted yet
  * @lock: see the head of this file
  * @waiters: struct syslet_waiter, under @lock
@@ -53,8 +82,7 @@ static struct syslet_ring_bucket syslet_rings[BIT(SYSLET_RING_BITS)];
 struct syslet_kring {
 	struct hlist_node		node;
 	refcount_t			refs;
-	struct mm_struct		*mm;
-	struct syslet_ring __user	*uring;
+	union futex_key			key;
 	atomic_t			reserved;
 	/* Orders posts, and posts against waits. */
 	spinlock_t			lock;
@@ -72,18 +100,31 @@ struct syslet_waiter {
 
 /* --- objects ----------------------------------------------------------- */
 
-static struct syslet_ring_bucket *syslet_ring_bucket(struct mm_struct *mm, u64 addr)
+/* As for a futex that may be shared; also sees that there is memory to write. */
+static int syslet_ring_key(struct syslet_ring __user *uring, union futex_key *key)
 {
-	return &syslet_rings[hash_64(addr ^ hash_ptr(mm, 32), SYSLET_RING_BITS)];
+	if (!IS_ALIGNED((uintptr_t)uring, sizeof(u64)))
+		return -EINVAL;
+	*key = FUTEX_KEY_INIT;
+	return get_futex_key((u32 __user *)&uring->kernel_head,
+			     FLAGS_SIZE_32 | FLAGS_SHARED, key, FUTEX_WRITE);
+}
+
+static struct syslet_ring_bucket *syslet_ring_bucket(const union futex_key *key)
+{
+	u32 hash = jhash2((const u32 *)key, offsetof(typeof(*key), both.offset) / 4,
+			  key->both.offset);
+
+	return &syslet_rings[hash & (BIT(SYSLET_RING_BITS) - 1)];
 }
 
 static struct syslet_kring *syslet_ring_find(struct syslet_ring_bucket *bucket,
-					     struct mm_struct *mm, u64 addr)
+					     union futex_key *key)
 {
 	struct syslet_kring *kring;
 
 	hlist_for_each_entry(kring, &bucket->rings, node) {
-		if (kring->mm == mm && (u64)(uintptr_t)kring->uring == addr) {
+		if (futex_match(&kring->key, key)) {
 			refcount_inc(&kring->refs);
 			return kring;
 		}
@@ -91,15 +132,14 @@ static struct syslet_kring *syslet_ring_find(struct syslet_ring_bucket *bucket,
 	return NULL;
 }
 
-static struct syslet_kring *syslet_ring_alloc(struct mm_struct *mm, u64 addr)
+static struct syslet_kring *syslet_ring_alloc(const union futex_key *key, gfp_t gfp)
 {
-	struct syslet_kring *kring = kzalloc(sizeof(*kring), GFP_KERNEL_ACCOUNT);
+	struct syslet_kring *kring = kzalloc(sizeof(*kring), gfp);
 
 	if (!kring)
 		return NULL;
 	refcount_set(&kring->refs, 1);
-	kring->mm = mm;
-	kring->uring = u64_to_user_ptr(addr);
+	kring->key = *key;
 	spin_lock_init(&kring->lock);
 	INIT_LIST_HEAD(&kring->waiters);
 	init_waitqueue_head(&kring->room);
@@ -114,8 +154,7 @@ static struct syslet_kring *syslet_ring_alloc(struct mm_struct *mm, u64 addr)
  */
 void syslet_ring_put(struct syslet_kring *kring)
 {
-	struct syslet_ring_bucket *bucket =
-		syslet_ring_bucket(kring->mm, (uintptr_t)kring->uring);
+	struct syslet_ring_bucket *bucket = syslet_ring_bucket(&kring->key);
 
 	if (!refcount_dec_and_lock(&kring->refs, &bucket->lock))
 		return;
@@ -124,35 +163,23 @@ void syslet_ring_put(struct syslet_kring *kring)
 	kfree(kring);
 }
 
-/**
- * syslet_ring_get - the kernel's side of a ring of the current process
- * @addr: its address
- *
- * Context: Process context; may sleep.
- * Return: a reference, -EINVAL for an address that is not aligned, -EAGAIN
- * when there is no memory.
- */
-struct syslet_kring *syslet_ring_get(u64 addr)
+/* A reference to the ring with that key; NULL if there is no memory for it. */
+static struct syslet_kring *syslet_ring_get_key(union futex_key *key, gfp_t gfp)
 {
-	struct mm_struct *mm = current->mm;
+	struct syslet_ring_bucket *bucket = syslet_ring_bucket(key);
 	struct syslet_kring *kring, *new;
-	struct syslet_ring_bucket *bucket;
 
-	if (!IS_ALIGNED(addr, sizeof(u64)) || addr != (uintptr_t)addr)
-		return ERR_PTR(-EINVAL);
-
-	bucket = syslet_ring_bucket(mm, addr);
 	spin_lock(&bucket->lock);
-	kring = syslet_ring_find(bucket, mm, addr);
+	kring = syslet_ring_find(bucket, key);
 	spin_unlock(&bucket->lock);
 	if (kring)
 		return kring;
 
-	new = syslet_ring_alloc(mm, addr);
+	new = syslet_ring_alloc(key, gfp);
 	if (!new)
-		return ERR_PTR(-EAGAIN);
+		return NULL;
 	spin_lock(&bucket->lock);
-	kring = syslet_ring_find(bucket, mm, addr);
+	kring = syslet_ring_find(bucket, key);
 	if (!kring) {
 		kring = new;
 		new = NULL;
@@ -161,6 +188,29 @@ struct syslet_kring *syslet_ring_get(u64 addr)
 	spin_unlock(&bucket->lock);
 	kfree(new);
 	return kring;
+}
+
+/**
+ * syslet_ring_get - the kernel's side of a ring
+ * @addr: its address in the current process
+ *
+ * Context: Process context; may sleep and fault.
+ * Return: a reference; -EINVAL for an address that is not aligned, -EFAULT for
+ * one that is not that of memory that can be written, -ENOMEM.
+ */
+struct syslet_kring *syslet_ring_get(u64 addr)
+{
+	struct syslet_kring *kring;
+	union futex_key key;
+	int err;
+
+	if (addr != (uintptr_t)addr)
+		return ERR_PTR(-EINVAL);
+	err = syslet_ring_key(u64_to_user_ptr(addr), &key);
+	if (err)
+		return ERR_PTR(err);
+	kring = syslet_ring_get_key(&key, GFP_KERNEL_ACCOUNT);
+	return kring ?: ERR_PTR(-ENOMEM);
 }
 
 /* --- reading what user space says --------------------------------------- */
@@ -195,7 +245,8 @@ static bool syslet_ring_is_valid(const struct syslet_ring_head *head)
 
 /**
  * syslet_ring_has_room - may one more call go async?
- * @kring: a ring of the current process
+ * @kring: a ring
+ * @uring: where the current process has it
  *
  * Counts what is in the ring and what will be. Threads that share a ring may
  * get past this together; what is too much then waits for room.
@@ -204,11 +255,11 @@ static bool syslet_ring_is_valid(const struct syslet_ring_head *head)
  * Return: 0; -EAGAIN if the ring might get full; -EINVAL, -EFAULT for a bad
  * ring.
  */
-int syslet_ring_has_room(struct syslet_kring *kring)
+int syslet_ring_has_room(struct syslet_kring *kring, struct syslet_ring __user *uring)
 {
 	struct syslet_ring_head head;
 
-	if (syslet_ring_read(kring->uring, &head))
+	if (syslet_ring_read(uring, &head))
 		return -EFAULT;
 	if (!syslet_ring_is_valid(&head))
 		return -EINVAL;
@@ -243,11 +294,18 @@ void syslet_ring_unreserve(struct syslet_kring *kring)
 
 /* --- post ---------------------------------------------------------------- */
 
+/* What is to be posted, and where. */
+struct syslet_post {
+	struct syslet_kring		*kring;
+	struct syslet_ring __user	*uring;
+	u64				status;
+	u64				caller_data;
+};
+
 /* Called with the lock held. Sleeping here is what the lock order forbids. */
-static int syslet_ring_add(struct syslet_kring *kring, u64 status,
-			   u64 caller_data, u32 *new_head)
+static int syslet_ring_add(const struct syslet_post *post, u32 *new_head)
 {
-	struct syslet_ring __user *uring = kring->uring;
+	struct syslet_ring __user *uring = post->uring;
 	struct syslet_completion __user *comp;
 	struct syslet_ring_head head;
 
@@ -255,15 +313,16 @@ static int syslet_ring_add(struct syslet_kring *kring, u64 status,
 		return -EFAULT;
 	if (!syslet_ring_is_valid(&head))
 		return -EINVAL;
+	/* [F] pairs with the program's release of user_tail */
 	if (head.kernel_head - head.user_tail >= head.elements)
 		return -ENOSPC;
 
 	comp = &uring->comp[head.kernel_head & (head.elements - 1)];
 	if (!user_access_begin(comp, sizeof(*comp)))
 		return -EINVAL;
-	unsafe_put_user(status, &comp->status, efault);
-	unsafe_put_user(caller_data, &comp->caller_data, efault);
-	/* (D) the entry before the count; pairs with the program's acquire */
+	unsafe_put_user(post->status, &comp->status, efault);
+	unsafe_put_user(post->caller_data, &comp->caller_data, efault);
+	/* [E] pairs with the program's acquire of kernel_head */
 	smp_wmb();
 	*new_head = head.kernel_head + 1;
 	unsafe_put_user(*new_head, &uring->kernel_head, efault);
@@ -292,15 +351,15 @@ static void syslet_ring_wake(struct syslet_kring *kring, u32 head)
 	}
 }
 
-static int syslet_ring_try_post(struct syslet_kring *kring, u64 status,
-				u64 caller_data)
+static int syslet_ring_try_post(const struct syslet_post *post)
 {
+	struct syslet_kring *kring = post->kring;
 	u32 head;
 	int err;
 
 	spin_lock(&kring->lock);
 	pagefault_disable();
-	err = syslet_ring_add(kring, status, caller_data, &head);
+	err = syslet_ring_add(post, &head);
 	pagefault_enable();
 	if (!err) {
 		/* Before anyone knows: it is in the ring now, and not to come. */
@@ -311,13 +370,29 @@ static int syslet_ring_try_post(struct syslet_kring *kring, u64 status,
 	return err;
 }
 
-/* Make the pages present that a post needs; false if they are not there. */
-static bool syslet_ring_fault_in(struct syslet_kring *kring)
+/* The call has a ring in its hands; what is mapped there decides. */
+static int syslet_ring_follow(struct syslet_post *post)
 {
-	struct syslet_ring __user *uring = kring->uring;
+	union futex_key key;
+	int err;
+
+	err = syslet_ring_key(post->uring, &key);
+	if (err || likely(futex_match(&post->kring->key, &key)))
+		return err;
+
+	syslet_ring_unreserve(post->kring);
+	post->kring = syslet_ring_get_key(&key, GFP_KERNEL | __GFP_NOFAIL);
+	atomic_inc(&post->kring->reserved);
+	return 0;
+}
+
+/* Make the entry present; false if it is not there. */
+static bool syslet_ring_fault_in(struct syslet_ring __user *uring)
+{
 	struct syslet_ring_head head;
 	size_t slot;
 
+	/* All of the head: its first word was seen to be there. */
 	if (fault_in_safe_writeable((char __user *)uring, sizeof(*uring)))
 		return false;
 	if (syslet_ring_read(uring, &head) || !syslet_ring_is_valid(&head))
@@ -346,39 +421,54 @@ static void syslet_ring_wait_for_room(struct syslet_kring *kring)
 /**
  * syslet_ring_post - add a completion
  * @kring: where to; the reservation and the reference of the call are used up
+ * @uring: its address
  * @status: result of the call
  * @caller_data: as given with the call
  * @posted: set before the completion can be seen
  *
  * Waits for room if the ring is full. If the ring is not there any more the
- * completion is lost; only the tracepoint tells.
+ * completion is lost; that is counted (kernel.syslet_lost) and traced.
  *
  * Context: Process context of the address space; may sleep.
  */
-void syslet_ring_post(struct syslet_kring *kring, u64 status, u64 caller_data,
-		      bool *posted)
+void syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uring,
+		      u64 status, u64 caller_data, bool *posted)
 {
+	struct syslet_post post = {
+		.kring		= kring,
+		.uring		= uring,
+		.status		= status,
+		.caller_data	= caller_data,
+	};
 	int err;
 
 	for (;;) {
+		err = syslet_ring_follow(&post);
+		/* The page cannot be had now: in a small memory cgroup, say. */
+		if (err == -ENOMEM && !schedule_timeout_killable(1))
+			continue;
+		if (err)
+			break;
 		WRITE_ONCE(*posted, true);
-		err = syslet_ring_try_post(kring, status, caller_data);
+		err = syslet_ring_try_post(&post);
 		if (!err)
 			break;
 		WRITE_ONCE(*posted, false);
-		if (err == -EFAULT && syslet_ring_fault_in(kring)) {
+		if (err == -EFAULT && syslet_ring_fault_in(uring)) {
 			cond_resched();
 			continue;
 		}
 		if (err != -ENOSPC)
 			break;
-		syslet_ring_wait_for_room(kring);
+		syslet_ring_wait_for_room(post.kring);
 	}
-	trace_syslet_post(kring->uring, status, caller_data, err);
-	if (err)
-		syslet_ring_unreserve(kring);
-	else
-		syslet_ring_put(kring);
+	trace_syslet_post(uring, status, caller_data, err);
+	if (likely(!err)) {
+		syslet_ring_put(post.kring);
+	} else {
+		atomic_long_inc(&syslet_lost);
+		syslet_ring_unreserve(post.kring);
+	}
 }
 
 /* --- wait ---------------------------------------------------------------- */
@@ -387,14 +477,15 @@ void syslet_ring_post(struct syslet_kring *kring, u64 status, u64 caller_data,
  * 0 if satisfied; 1 if the waiter was queued; -EFAULT if the page is not
  * there.
  */
-static int syslet_ring_queue(struct syslet_kring *kring, struct syslet_waiter *w)
+static int syslet_ring_queue(struct syslet_kring *kring, struct syslet_ring __user *uring,
+			     struct syslet_waiter *w)
 {
 	struct syslet_ring_head head;
 	int ret;
 
 	spin_lock(&kring->lock);
 	pagefault_disable();
-	ret = syslet_ring_read(kring->uring, &head);
+	ret = syslet_ring_read(uring, &head);
 	pagefault_enable();
 	if (!ret) {
 		if (!syslet_ring_is_valid(&head) || w->nr > head.elements) {
@@ -439,13 +530,13 @@ static int syslet_ring_sleep(struct syslet_kring *kring, struct syslet_waiter *w
 	return ret;
 }
 
-static int syslet_ring_do_wait(struct syslet_kring *kring, u32 idx, u32 nr,
-			       ktime_t *expires)
+static int __syslet_ring_wait(struct syslet_kring *kring, struct syslet_ring __user *uring,
+			      u32 idx, u32 nr, ktime_t *expires)
 {
 	struct syslet_waiter w = {
 		.task	= current,
 		.idx	= idx,
-		.nr	= nr,
+		.nr	= nr ?: 1,
 	};
 	struct syslet_ring_head head;
 	int ret;
@@ -454,14 +545,55 @@ static int syslet_ring_do_wait(struct syslet_kring *kring, u32 idx, u32 nr,
 	/* Whoever waits has taken what it will take. */
 	wake_up(&kring->room);
 	for (;;) {
-		ret = syslet_ring_queue(kring, &w);
+		ret = syslet_ring_queue(kring, uring, &w);
 		if (ret != -EFAULT)
 			break;
 		/* Fault it in, with faults enabled. */
-		if (syslet_ring_read(kring->uring, &head))
+		if (syslet_ring_read(uring, &head))
 			return -EFAULT;
 	}
 	return ret > 0 ? syslet_ring_sleep(kring, &w, expires) : ret;
+}
+
+static int syslet_ring_wait(struct syslet_ring __user *uring, u32 idx, u32 nr,
+			    ktime_t *expires)
+{
+	struct syslet_kring *kring = syslet_ring_get((uintptr_t)uring);
+	int ret;
+
+	if (IS_ERR(kring))
+		return PTR_ERR(kring);
+	ret = __syslet_ring_wait(kring, uring, idx, nr, expires);
+	trace_syslet_wait(uring, idx, nr, ret);
+	syslet_ring_put(kring);
+	return ret;
+}
+
+/* A wait of so and so long goes on until the time when it would have ended. */
+static long syslet_ring_wait_restart(struct restart_block *rb)
+{
+	ktime_t expires = rb->syslet.expires;
+	int ret;
+
+	ret = syslet_ring_wait(rb->syslet.ring, rb->syslet.idx, rb->syslet.nr, &expires);
+	return ret == -EINTR ? set_restart_fn(rb, syslet_ring_wait_restart) : ret;
+}
+
+static int syslet_ring_timeout(const struct __kernel_timespec __user *timeout,
+			       unsigned int flags, ktime_t *expires)
+{
+	struct timespec64 ts;
+
+	if (get_timespec64(&ts, timeout))
+		return -EFAULT;
+	if (!timespec64_valid(&ts))
+		return -EINVAL;
+	*expires = timespec64_to_ktime(ts);
+	if (flags & SYSLET_WAIT_ABSTIME)
+		*expires = timens_ktime_to_host(CLOCK_MONOTONIC, *expires);
+	else
+		*expires = ktime_add_safe(ktime_get(), *expires);
+	return 0;
 }
 
 /**
@@ -469,42 +601,53 @@ static int syslet_ring_do_wait(struct syslet_kring *kring, u32 idx, u32 nr,
  * @ring: the ring
  * @user_idx: a value of its user_tail
  * @nr: how many completions shall lie past @user_idx; 0 means 1
- * @timeout: relative, on the monotonic clock; NULL: no limit
- * @flags: zero
+ * @timeout: on the monotonic clock, relative unless SYSLET_WAIT_ABSTIME is
+ *	     set; NULL: no limit
+ * @flags: SYSLET_WAIT_ABSTIME
  *
- * Return: 0; -ETIME, -EINTR, -EINVAL, -EFAULT.
+ * A signal that has a handler ends the wait, also with SA_RESTART, as for
+ * poll(2).
+ *
+ * Return: 0; -ETIME, -EINTR, -EINVAL, -EFAULT, -ENOMEM.
  */
 SYSCALL_DEFINE5(syslet_ring_wait, struct syslet_ring __user *, ring,
 		unsigned long, user_idx, unsigned int, nr,
 		const struct __kernel_timespec __user *, timeout,
 		unsigned int, flags)
 {
-	struct syslet_kring *kring;
-	struct timespec64 ts;
+	struct restart_block *rb = &current->restart_block;
 	ktime_t expires;
 	int ret;
 
-	if (flags || nr > SYSLET_RING_MAX)
+	if ((flags & ~SYSLET_WAIT_ABSTIME) || nr > SYSLET_RING_MAX)
 		return -EINVAL;
 	if (timeout) {
-		if (get_timespec64(&ts, timeout))
-			return -EFAULT;
-		if (!timespec64_valid(&ts))
-			return -EINVAL;
-		expires = ktime_add_safe(ktime_get(), timespec64_to_ktime(ts));
+		ret = syslet_ring_timeout(timeout, flags, &expires);
+		if (ret)
+			return ret;
 	}
+	ret = syslet_ring_wait(ring, user_idx, nr, timeout ? &expires : NULL);
+	if (ret != -EINTR)
+		return ret;
+	if (!timeout || (flags & SYSLET_WAIT_ABSTIME))
+		return -ERESTARTNOHAND;
 
-	kring = syslet_ring_get((uintptr_t)ring);
-	if (IS_ERR(kring)) {
-		ret = PTR_ERR(kring);
-		return ret == -EAGAIN ? -ENOMEM : ret;
-	}
-	ret = syslet_ring_do_wait(kring, user_idx, nr ?: 1,
-				  timeout ? &expires : NULL);
-	trace_syslet_wait(ring, user_idx, nr, ret);
-	syslet_ring_put(kring);
-	return ret;
+	rb->syslet.ring = ring;
+	rb->syslet.idx = user_idx;
+	rb->syslet.nr = nr;
+	rb->syslet.expires = expires;
+	return set_restart_fn(rb, syslet_ring_wait_restart);
 }
+
+static struct ctl_table syslet_ring_sysctls[] = {
+	{
+		.procname	= "syslet_lost",
+		.data		= &syslet_lost.counter,
+		.maxlen		= sizeof(unsigned long),
+		.mode		= 0444,
+		.proc_handler	= proc_doulongvec_minmax,
+	},
+};
 
 static int __init syslet_ring_init(void)
 {
@@ -512,6 +655,7 @@ static int __init syslet_ring_init(void)
 
 	for (i = 0; i < ARRAY_SIZE(syslet_rings); i++)
 		spin_lock_init(&syslet_rings[i].lock);
+	register_sysctl_init("kernel", syslet_ring_sysctls);
 	return 0;
 }
 core_initcall(syslet_ring_init);

@@ -26,6 +26,7 @@ enum syslet_class {
 	SYSLET_BY_WAIT2,	/* args[2]: __WNOTHREAD is bound */
 	SYSLET_BY_WAIT3,	/* args[3]: __WNOTHREAD is bound */
 	SYSLET_BY_CLOCK,	/* CPU clocks are bound */
+	SYSLET_BY_URING,	/* all but a plain wait is bound */
 };
 
 /* What a thread has used, see kernel/syslet_usage.c. Times are in ns. */

@@ -91,6 +91,21 @@ TRACE_EVENT(syslet_handoff,
 		  __entry->runner)
 );
 
+/* The runner of a call was asked to end it. */
+TRACE_EVENT(syslet_cancel,
+	TP_PROTO(const struct syslet_call_state *call),
+	TP_ARGS(call),
+	TP_STRUCT__entry(
+		__field(u64, nr)
+		__field(u64, data)
+	),
+	TP_fast_assign(
+		__entry->nr = syslet_trace_nr(call);
+		__entry->data = syslet_trace_data(call);
+	),
+	TP_printk("nr=%llu data=0x%llx", __entry->nr, __entry->data)
+);
+
 /* A runner is done with the call. */
 TRACE_EVENT(syslet_finish,
 	TP_PROTO(const struct syslet_call_state *call, long ret),

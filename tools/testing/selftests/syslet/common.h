@@ -71,6 +71,18 @@ static inline long sys_ring_wait(struct syslet_ring *ring, unsigned long idx,
 	return syslet_ret(syscall(__NR_syslet_ring_wait, ring, idx, nr, timeout, flags));
 }
 
+static inline long sys_cancel(struct syslet_ring *ring, uint64_t data, unsigned int flags)
+{
+	return syslet_ret(syscall(__NR_syslet_cancel, ring, data, flags));
+}
+
+static inline long sys_submit(struct syslet_call *calls, unsigned int nr,
+			      const struct indirect_params *params, size_t len,
+			      unsigned int flags)
+{
+	return syslet_ret(syscall(__NR_syslet_submit, calls, nr, params, len, flags));
+}
+
 /* A call: CALL(__NR_read, fd, buf, len). */
 #define CALL(_nr, ...) \
 	((struct indirect_registers){ .nr = (_nr), .args = { __VA_ARGS__ } })

@@ -6,7 +6,7 @@
  * The lists of system calls are generated from arch/x86/entry/syscalls by the
  * Makefile: SYSCALL(nr, "name") a line.
  */
-#include "common.h"
+#include "raw.h"
 
 struct call {
 	int nr;
@@ -24,7 +24,7 @@ static const struct call calls_32[] = {
 
 /* As in include/linux/syslet.h; 0 is for what is not in a table. */
 enum { REFUSE = 1, SYNC, BOUND, ASYNC, BY_SIGMASK3, BY_SIGMASK4, BY_SIGMASK5,
-       BY_FUTEX_OP, BY_WAIT2, BY_WAIT3, BY_CLOCK };
+       BY_FUTEX_OP, BY_WAIT2, BY_WAIT3, BY_CLOCK, BY_URING };
 
 #define SYSLET_CALL(nr, name, class)	[nr] = class,
 static const unsigned char class_64[512] = {
@@ -83,6 +83,12 @@ TEST(every_call_of_the_i386_abi_is_classified_once)
 	CHECK_TABLE(calls_32, class_32, names_32);
 }
 
+/* What the arguments below mean to classes that look at theirs. */
+static bool is_bound_here(unsigned char class)
+{
+	return class == BOUND || class == BY_CLOCK || class == BY_URING;
+}
+
 /*
  * Ask the kernel: a ring that is not aligned is looked at only for calls that
  * may go async, and makes them fail before anything runs. Synchronous calls
@@ -99,26 +105,88 @@ TEST(the_kernel_agrees)
 
 		if (nr >= 512 || class_64[nr] == SYNC)
 			continue;
-		want = class_64[nr] == BOUND || class_64[nr] == BY_CLOCK ? -EAGAIN : -EINVAL;
+		want = is_bound_here(class_64[nr]) ? -EAGAIN : -EINVAL;
 		EXPECT_EQ(want, submit_args(regs, args)) TH_LOG("%s", calls_64[i].name);
 	}
 }
 
-/* The i386 ABI, by the gate that 64-bit programs can use as well. */
-static long int80(long nr, void *a, void *b, long c, long d)
+TEST(calls_about_syslets_have_the_same_numbers_and_classes_everywhere)
 {
-	long ret;
+	static const struct {
+		int nr;
+		const char *name;
+		unsigned char class;
+	} ours[] = {
+		{ __NR_indirect, "indirect", REFUSE },
+		{ __NR_syslet_ring_wait, "syslet_ring_wait", REFUSE },
+		{ __NR_syslet_cancel, "syslet_cancel", SYNC },
+		{ __NR_syslet_submit, "syslet_submit", REFUSE },
+	};
 
-	asm volatile("int $0x80" : "=a" (ret)
-		     : "a" (nr), "b" (a), "c" (b), "d" (c), "S" (d)
-		     : "memory", "r8", "r9", "r10", "r11");
-	return (int)ret;
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+		int nr = ours[i].nr, times;
+		const char *name;
+
+		ASSERT_EQ(480 + i, nr);
+		EXPECT_EQ(ours[i].class, class_64[nr]) TH_LOG("%s", ours[i].name);
+		EXPECT_EQ(ours[i].class, class_32[nr]) TH_LOG("%s", ours[i].name);
+		name = find_name(names_64, ARRAY_LEN(names_64), nr, &times);
+		EXPECT_STREQ(ours[i].name, name ? name : "");
+		name = find_name(names_32, ARRAY_LEN(names_32), nr, &times);
+		EXPECT_STREQ(ours[i].name, name ? name : "");
+	}
+	ASSERT_EQ(BY_URING, class_64[426]);
+	ASSERT_EQ(BY_URING, class_32[426]);
 }
 
-static void *low_memory(void)
+/* Also without a ring: REFUSE is for plain calls through indirect() as well. */
+TEST(the_kernel_refuses_calls_about_syslets_and_makes_cancel)
 {
-	return mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	struct syslet_ring *ring = ring_alloc(4);
+	static const int refused[] = {
+		__NR_indirect, __NR_syslet_ring_wait, __NR_syslet_submit,
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		EXPECT_EQ(-EINVAL, call_plain(CALL(refused[i])));
+		EXPECT_EQ(-EINVAL, submit(ring, CALL(refused[i]), 0));
+	}
+	EXPECT_EQ(-ENOENT, call_plain(CALL(__NR_syslet_cancel, P(ring), 1, 0)));
+	EXPECT_EQ(-ENOENT, submit(ring, CALL(__NR_syslet_cancel, P(ring), 1, 0), 0));
+	EXPECT_EQ(-EINVAL, submit(ring, CALL(__NR_syslet_cancel, P(ring), 1, 2), 0));
+	/* it would have run synchronously with any ring, so that is not looked at */
+	EXPECT_EQ(-ENOENT, submit_args(CALL(__NR_syslet_cancel, P(ring), 1, 0),
+				       (struct syslet_args){ .completion_ring_ptr = 4 }));
+	ASSERT_EQ(0, ring_count(ring));
+}
+
+/* io_uring_enter() by its arguments: where the ring is not aligned, it would go async. */
+TEST(io_uring_enter_is_bound_unless_it_only_waits)
+{
+	static const struct {
+		uint64_t args[6];
+		long want;
+	} cases[] = {
+		{ { -1, 0, 1, 1, 0, 0 }, -EINVAL },
+		{ { -1, 0, 0, 1, 0, 0 }, -EINVAL },
+		/* the size of no mask is not looked at by the kernel */
+		{ { -1, 0, 1, 1, 0, 8 }, -EINVAL },
+		{ { -1, 1, 1, 1, 0, 0 }, -EAGAIN },
+		{ { -1, 0, 1, 0, 0, 0 }, -EAGAIN },
+		{ { -1, 0, 1, 3, 0, 0 }, -EAGAIN },
+		{ { -1, 0, 1, 1 | 4, 0, 0 }, -EAGAIN },
+		{ { -1, 0, 1, 1 | 8, 0, 0 }, -EAGAIN },
+		{ { -1, 0, 1, 1 | 16, 0, 0 }, -EAGAIN },
+		{ { -1, 0, 1, 1, 8, 8 }, -EAGAIN },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const uint64_t *a = cases[i].args;
+
+		EXPECT_EQ(cases[i].want, submit_args(
+			CALL(426, a[0], a[1], a[2], a[3], a[4], a[5]),
+			(struct syslet_args){ .completion_ring_ptr = 4 })) TH_LOG("case %zu", i);
+	}
 }
 
 TEST(i386_calls)
@@ -130,27 +198,27 @@ TEST(i386_calls)
 	char *c = low_memory();
 	int fd[2];
 
-	if (int80(20, NULL, NULL, 0, 0) == -ENOSYS)
+	if (!have_ia32())
 		SKIP(return, "no IA32 emulation");
 	ring->elements = 4;
 	params->syslet.completion_ring_ptr = P(ring);
 
 	/* getpid 20, exit 1, and a negative result */
 	*regs = CALL(20);
-	ASSERT_EQ(getpid(), int80(__NR_indirect, regs, NULL, 0, 0));
+	ASSERT_EQ(getpid(), i386_call(__NR_indirect, P(regs), 0, 0, 0));
 	*regs = CALL(1, 7);
-	ASSERT_EQ(-EINVAL, int80(__NR_indirect, regs, NULL, 0, 0));
+	ASSERT_EQ(-EINVAL, i386_call(__NR_indirect, P(regs), 0, 0, 0));
 	*regs = CALL(6, -1);
-	ASSERT_EQ(-EBADF, int80(__NR_indirect, regs, NULL, 0, 0));
+	ASSERT_EQ(-EBADF, i386_call(__NR_indirect, P(regs), 0, 0, 0));
 	*regs = CALL(500);
-	ASSERT_EQ(-ENOSYS, int80(__NR_indirect, regs, NULL, 0, 0));
+	ASSERT_EQ(-ENOSYS, i386_call(__NR_indirect, P(regs), 0, 0, 0));
 
 	/* read 3, that blocks: on to the other side in either ABI */
 	ASSERT_EQ(0, pipe(fd));
 	for (int i = 0; i < 3; i++) {
 		*regs = CALL(3, fd[0], P(c), 1);
 		ASSERT_EQ(-ESYSLETPENDING,
-			  int80(__NR_indirect, regs, params, sizeof(*params), 0));
+			  i386_call(__NR_indirect, P(regs), P(params), sizeof(*params), 0));
 		ASSERT_EQ(getpid(), gettid());
 		ASSERT_EQ(1, write(fd[1], "q", 1));
 		ASSERT_EQ(0, ring_reap(ring, &comp));
@@ -163,7 +231,7 @@ TEST(i386_calls)
 	params->syslet.completion_ring_ptr = 0;
 	params->file_flags = O_CLOEXEC;
 	*regs = CALL(322, CLOCK_MONOTONIC, 0);
-	fd[0] = int80(__NR_indirect, regs, params, sizeof(*params), 0);
+	fd[0] = i386_call(__NR_indirect, P(regs), P(params), sizeof(*params), 0);
 	ASSERT_LE(0, fd[0]);
 	ASSERT_TRUE(fcntl(fd[0], F_GETFD) & FD_CLOEXEC);
 }

@@ -2,9 +2,9 @@
 /*
  * The races of a handoff, provoked: one point after the other takes its time
  * (CONFIG_DEBUG_SYSLET, see kernel/syslet_delay.c) while others send signals,
- * stop, trace, kill, contend for locks, exit.
+ * stop, trace, kill, contend for locks, exit, cancel.
  */
-#include "common.h"
+#include "cancel.h"
 
 #define DELAY	"/sys/kernel/debug/syslet/delay"
 
@@ -428,6 +428,18 @@ static const char *execs(struct syslet_ring *ring)
 	return NULL;
 }
 
+/* --- cancelled calls --------------------------------------------------------- */
+
+static const char *cancels(struct syslet_ring *ring)
+{
+	return storm_ends(ring, rounds(60));
+}
+
+static const char *cancels_and_exits(struct syslet_ring *ring)
+{
+	return storm_exits(ring, rounds(16));
+}
+
 /* ------------------------------------------------------------------------ */
 
 FIXTURE(delay)
@@ -483,7 +495,8 @@ TEST_F_TIMEOUT(delay, all_is_as_without_it, 180)
 		{ "signals", signals }, { "ends", ends }, { "killed", killed },
 		{ "stopped", stopped }, { "traced", traced }, { "observed", observed },
 		{ "contended", contended }, { "exits", exits }, { "reparented", reparented },
-		{ "execs", execs },
+		{ "execs", execs }, { "cancels", cancels },
+		{ "cancels_and_exits", cancels_and_exits },
 	};
 	const char *err;
 

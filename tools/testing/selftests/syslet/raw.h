@@ -50,4 +50,21 @@ static inline void *low_memory(void)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* The i386 ABI, by the gate that 64-bit programs can use as well. */
+static inline long i386_call(long nr, long a, long b, long c, long d)
+{
+	long ret;
+
+	asm volatile("int $0x80" : "=a" (ret)
+		     : "a" (nr), "b" (a), "c" (b), "d" (c), "S" (d)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return (int)ret;
+}
+
+static inline bool have_ia32(void)
+{
+	/* getpid */
+	return i386_call(20, 0, 0, 0, 0) != -ENOSYS;
+}
+
 #endif /* __SYSLET_RAW_H */

@@ -169,37 +169,83 @@ THREADS_TEST(cancel, other_rings_and_numbers_are_not_found)
 	return NULL;
 }
 
+/* An eventfd that takes its time to signal: many are told. */
+static int slow_eventfd(void)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int efd[8], ep;
+
+	efd[0] = eventfd(0, 0);
+	for (unsigned int i = 1; i < ARRAY_LEN(efd); i++)
+		efd[i] = dup(efd[0]);
+	for (int i = 0; i < 100; i++) {
+		ep = epoll_create1(0);
+		for (unsigned int j = 0; j < ARRAY_LEN(efd); j++)
+			if (epoll_ctl(ep, EPOLL_CTL_ADD, efd[j], &ev))
+				return -1;
+	}
+	return efd[0];
+}
+
+/* On another CPU than the runner, if there is one: take it, and ask for it. */
+struct taker {
+	struct servant			*s;
+	struct syslet_ring		*ring;
+	struct syslet_completion	comp;
+};
+
+static long take_and_ask(void *arg)
+{
+	struct taker *t = arg;
+	int ret;
+
+	/* not by a wait, which takes its time */
+	UNTIL(!ring_take(t->ring, &t->comp));
+	ret = sys_cancel(t->ring, t->comp.caller_data, 0);
+	return ret == -ENOENT ? sys_cancel(t->ring, 0, CANCEL_ALL) : ret;
+}
+
+static bool taker_start(struct taker *t, struct syslet_ring *ring)
+{
+	cpu_set_t cpus;
+
+	*t = (struct taker){ .s = servant_start(), .ring = ring };
+	if (!t->s)
+		return false;
+	if (!have_cpus())
+		return true;
+	only_cpu(&cpus, 1);
+	if (sched_setaffinity(t->s->tid, sizeof(cpus), &cpus))
+		return false;
+	only_cpu(&cpus, 0);
+	return !sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
 /*
- * A runner has things to do after its post. Event polls on its eventfd make that
- * last: whoever took the completion must not find the call any more.
+ * A runner has things to do after its post, here for long: whoever took the
+ * completion must not find the call any more.
  */
 THREADS_TEST(cancel, a_completion_that_was_taken_is_not_found)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
-	int efd = eventfd(0, 0);
+	int efd = slow_eventfd();
+	struct taker t;
 
-	for (int i = 0; i < 100; i++) {
-		int ep = epoll_create1(0);
-
-		CHECK(ep >= 0 && !epoll_ctl(ep, EPOLL_CTL_ADD, efd, &ev));
-	}
+	CHECK(efd >= 0 && taker_start(&t, ring));
 	for (uint64_t i = 0; i < 100; i++) {
-		struct syslet_completion comp = {};
-		int fd[2];
 		long ret;
+		int fd[2];
 		char c;
 
 		CHECK(!pipe(fd));
 		CHECK(submit_args(CALL(__NR_read, fd[0], P(&c), 1), (struct syslet_args){
 			.completion_ring_ptr = P(ring), .caller_data = i,
 			.flags = SYSLET_EVENTFD, .eventfd = efd }) == -ESYSLETPENDING);
+		servant_tell(t.s, take_and_ask, &t);
 		CHECK(write(fd[1], "x", 1) == 1);
-		/* not by a wait, which takes its time */
-		UNTIL(!ring_take(ring, &comp));
-		ret = sys_cancel(ring, i, 0);
+		ret = servant_wait(t.s);
 		CHECK(ret != -EALREADY);
 		CHECK(ret == -ENOENT);
-		CHECK(comp.caller_data == i && comp.status == 1);
+		CHECK(t.comp.caller_data == i && t.comp.status == 1);
 		close(fd[0]);
 		close(fd[1]);
 	}
@@ -208,19 +254,20 @@ THREADS_TEST(cancel, a_completion_that_was_taken_is_not_found)
 
 THREADS_TEST(cancel, a_cancelled_call_that_was_taken_is_not_found)
 {
+	struct taker t;
+
+	CHECK(taker_start(&t, ring));
 	for (uint64_t i = 0; i < 100; i++) {
-		struct syslet_completion comp = {};
 		struct blocker b;
 		long ret;
 
 		CHECK(blocker_begin(&b, ring, i) == -ESYSLETPENDING);
+		servant_tell(t.s, take_and_ask, &t);
 		CHECK(sys_cancel(ring, i, 0) == 0);
-		UNTIL(!ring_take(ring, &comp));
-		ret = sys_cancel(ring, i, 0);
+		ret = servant_wait(t.s);
 		CHECK(ret != -EALREADY);
 		CHECK(ret == -ENOENT);
-		CHECK(sys_cancel(ring, 0, CANCEL_ALL) == -ENOENT);
-		CHECK(comp.caller_data == i && (long)comp.status == -ECANCELED);
+		CHECK(t.comp.caller_data == i && (long)t.comp.status == -ECANCELED);
 		CHECK(is_untouched(&b));
 		close(b.fd[0]);
 		close(b.fd[1]);

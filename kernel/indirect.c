@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * indirect(2): enter, check, dispatch.
+ * indirect(2) and syslet_submit(2): enter, check, dispatch.
  *
  * Any system call, through the architecture's own dispatcher, with arguments
  * that the call itself does not take: as a syslet (syslet.c), and flags for
- * new descriptors.
+ * new descriptors. Or many calls with one entry into the kernel.
  */
 #include <linux/entry-common.h>
 #include <linux/fcntl.h>
+#include <linux/resume_user_mode.h>
 #include <linux/sched.h>
 #include <linux/syscalls.h>
 #include <linux/uaccess.h>
@@ -24,6 +25,7 @@ static void indirect_build_check_abi(void)
 	BUILD_BUG_ON(sizeof(struct syslet_args) != 40);
 	BUILD_BUG_ON(offsetof(struct syslet_args, flags) != 32);
 	BUILD_BUG_ON(sizeof(struct indirect_params) != INDIRECT_PARAMS_SIZE_VER0);
+	BUILD_BUG_ON(sizeof(struct syslet_call) != 72);
 	BUILD_BUG_ON(sizeof(struct syslet_ring) != 16);
 	BUILD_BUG_ON(sizeof(struct syslet_completion) != 16);
 }
@@ -116,6 +118,55 @@ bool indirect_is_watched(struct task_struct *tsk)
 	return READ_ONCE(task_thread_info(tsk)->syscall_work) & SYSCALL_WORK_ENTER;
 }
 
+/* A call that has to be, or may be, synchronous. */
+static long indirect_call_here(struct indirect_registers *regs, enum syslet_class class,
+			       const struct syslet_args *args)
+{
+	if (unlikely(class == SYSLET_REFUSE))
+		return -EINVAL;
+	/* It may wait, and its caller does not want to. */
+	if (class != SYSLET_SYNC && args->completion_ring_ptr &&
+	    !(args->flags & SYSLET_SYNC_OK))
+		return -EAGAIN;
+	return arch_indirect_dispatch(regs);
+}
+
+/*
+ * Check a call, and make it; returns true, and its result. False: it blocked,
+ * and it has been posted since. Then the current task is a runner whose work
+ * is done.
+ */
+static __always_inline bool indirect_call(struct indirect_registers *regs,
+					  const struct indirect_params *params,
+					  struct syslet_batch *batch, long *ret)
+{
+	enum syslet_class class;
+
+	*ret = -ENOSYS;
+	if (!arch_indirect_nr_is_valid(regs))
+		return true;
+	*ret = -EAGAIN;
+	if (unlikely(indirect_is_watched(current)))
+		return true;
+	if (unlikely(params->file_flags)) {
+		*ret = arch_indirect_add_file_flags(regs, params->file_flags);
+		if (*ret)
+			return true;
+	}
+
+	class = arch_syslet_class(regs->nr);
+	if (unlikely(class > SYSLET_ASYNC))
+		class = syslet_is_bound(class, regs->args) ? SYSLET_BOUND : SYSLET_ASYNC;
+	if (class == SYSLET_ASYNC && params->syslet.completion_ring_ptr)
+		return syslet_call(regs, &params->syslet, batch, ret);
+
+	/* It may change what was looked at. */
+	if (batch)
+		batch->prepared = false;
+	*ret = indirect_call_here(regs, class, &params->syslet);
+	return true;
+}
+
 /**
  * sys_indirect - make a system call, maybe asynchronously
  * @uregs: the call
@@ -135,7 +186,7 @@ SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
 	/* All of both is read from the user: no need to clear them first. */
 	struct indirect_registers regs __uninitialized;
 	struct indirect_params params __uninitialized;
-	enum syslet_class class;
+	long ret;
 	int err;
 
 	indirect_build_check_abi();
@@ -151,23 +202,194 @@ SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
 	err = indirect_check_params(&params);
 	if (err)
 		return err;
-	if (!arch_indirect_nr_is_valid(&regs))
-		return -ENOSYS;
-	if (unlikely(indirect_is_watched(current)))
-		return -EAGAIN;
-	if (unlikely(params.file_flags)) {
-		err = arch_indirect_add_file_flags(&regs, params.file_flags);
-		if (err)
-			return err;
-	}
 
-	class = syslet_classify(&regs);
-	if (unlikely(class == SYSLET_REFUSE))
+	if (likely(indirect_call(&regs, &params, NULL, &ret)))
+		return ret;
+	return syslet_go_on(&params.syslet);
+}
+
+/* --- batches --------------------------------------------------------------- */
+
+/*
+ * An entry; and what will be true if its call blocks. That also shows that its
+ * result can be written, before the call is made.
+ */
+static int indirect_copy_call(struct indirect_registers *regs, u64 *caller_data,
+			      struct syslet_call __user *ucall)
+{
+	if (!user_access_begin(ucall, sizeof(*ucall)))
+		return -EFAULT;
+	unsafe_get_user(regs->nr, &ucall->nr, efault);
+	unsafe_get_user(regs->args[0], &ucall->args[0], efault);
+	unsafe_get_user(regs->args[1], &ucall->args[1], efault);
+	unsafe_get_user(regs->args[2], &ucall->args[2], efault);
+	unsafe_get_user(regs->args[3], &ucall->args[3], efault);
+	unsafe_get_user(regs->args[4], &ucall->args[4], efault);
+	unsafe_get_user(regs->args[5], &ucall->args[5], efault);
+	unsafe_get_user(*caller_data, &ucall->caller_data, efault);
+	unsafe_put_user(-ESYSLETPENDING, &ucall->result, efault);
+	user_access_end();
+	return 0;
+
+efault:
+	user_access_end();
+	return -EFAULT;
+}
+
+static int indirect_put_result(struct syslet_call __user *ucall, s64 result)
+{
+	if (!user_write_access_begin(&ucall->result, sizeof(ucall->result)))
+		return -EFAULT;
+	unsafe_put_user(result, &ucall->result, efault);
+	user_write_access_end();
+	return 0;
+
+efault:
+	user_write_access_end();
+	return -EFAULT;
+}
+
+#define INDIRECT_TIF_WORK	(_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | \
+				 _TIF_NOTIFY_RESUME | _TIF_NEED_RESCHED)
+
+/*
+ * What a return to user space would do between two calls. False if that is
+ * needed, to take a signal.
+ */
+static bool indirect_between_calls(void)
+{
+	if (likely(!(read_thread_flags() & INDIRECT_TIF_WORK)))
+		return true;
+	if (signal_pending(current))
+		return false;
+	/* A file that was put is closed before the next call, for one. */
+	if (test_thread_flag(TIF_NOTIFY_RESUME))
+		resume_user_mode_work(current_pt_regs());
+	cond_resched();
+	return true;
+}
+
+/* The same as a result; was it an error? */
+static bool indirect_stops(const struct syslet_batch *batch, long result)
+{
+	return (batch->flags & SYSLET_SUBMIT_STOP_ERROR) && IS_ERR_VALUE(result);
+}
+
+/*
+ * Run the entries that are left. True, and what the system call returns; or
+ * false: one blocked, and has been posted since. The spare that took over goes
+ * on with the entries behind it: indirect_continue_batch().
+ */
+static bool indirect_run_batch(struct syslet_batch *batch, long *ret)
+{
+	struct indirect_registers regs __uninitialized;
+	struct syslet_call __user *ucall;
+	long result = 0;
+
+	while (batch->done < batch->nr) {
+		if (batch->done && !indirect_between_calls())
+			break;
+		ucall = batch->calls + batch->done;
+		result = indirect_copy_call(&regs, &batch->params.syslet.caller_data, ucall);
+		if (unlikely(result))
+			break;
+		if (unlikely(!indirect_call(&regs, &batch->params, batch, &result)))
+			return false;
+		if (unlikely(batch->left)) {
+			*ret = result;
+			return true;
+		}
+		/* Interrupted before it did anything: it has not been run. */
+		if (unlikely(syslet_is_restart(result)))
+			break;
+		batch->done++;
+		if (unlikely(indirect_put_result(ucall, result)))
+			break;
+		if (unlikely(indirect_stops(batch, result)))
+			break;
+	}
+	/* To be continued in the call: this would not return to the batch. */
+	if (unlikely(result == -ERESTART_RESTARTBLOCK))
+		result = -ERESTARTNOHAND;
+	*ret = batch->done ?: result;
+	return true;
+}
+
+static bool indirect_batch(struct syslet_batch *batch, long *ret)
+{
+	bool here;
+
+	syslet_set_batch(batch);
+	here = indirect_run_batch(batch, ret);
+	if (likely(!batch->left))
+		syslet_set_batch(NULL);
+	return here;
+}
+
+/**
+ * indirect_continue_batch - go on behind an entry that is pending
+ * @batch: a copy of the batch, for the current task, which has adopted its
+ *	   thread
+ * @ret: what the system call returns
+ *
+ * Context: Process context of the new carrier.
+ * Return: true if there is something to return; false if the thread was handed
+ * off again, and the current task is to park.
+ */
+bool indirect_continue_batch(struct syslet_batch *batch, long *ret)
+{
+	batch->prepared = false;
+	batch->left = false;
+	batch->done++;
+	*ret = batch->done;
+	if (batch->flags & SYSLET_SUBMIT_STOP_PENDING)
+		return true;
+	return indirect_batch(batch, ret);
+}
+
+/**
+ * sys_syslet_submit - make system calls, one after the other
+ * @calls: the calls; their results are stored there
+ * @nr: how many
+ * @uparams: how, as for indirect(2), with no caller_data and no frame; may be
+ *	     NULL if @paramslen is 0
+ * @paramslen: size of *@uparams
+ * @flags: SYSLET_SUBMIT_*
+ *
+ * A call that blocks does not hold up those behind it. Ends early for a
+ * signal, for memory that cannot be accessed, and as @flags say.
+ *
+ * Return: how many calls were run, those that are pending included; if that is
+ * none: -EINTR, or -EFAULT; -EINVAL, -E2BIG, -EFAULT for bad @uparams or
+ * @flags.
+ */
+SYSCALL_DEFINE5(syslet_submit, struct syslet_call __user *, calls, unsigned int, nr,
+		const struct indirect_params __user *, uparams, size_t, paramslen,
+		unsigned int, flags)
+{
+	struct syslet_batch batch __uninitialized;
+	long ret;
+	int err;
+
+	if (flags & ~(SYSLET_SUBMIT_STOP_ERROR | SYSLET_SUBMIT_STOP_PENDING))
 		return -EINVAL;
-	if (!params.syslet.completion_ring_ptr || class == SYSLET_SYNC)
-		return arch_indirect_dispatch(&regs);
-	if (class == SYSLET_BOUND)
-		return params.syslet.flags & SYSLET_SYNC_OK ?
-		       arch_indirect_dispatch(&regs) : -EAGAIN;
-	return syslet_call(&regs, &params.syslet);
+	err = indirect_copy_params(&batch.params, uparams, paramslen);
+	if (err)
+		return err;
+	err = indirect_check_params(&batch.params);
+	if (err)
+		return err;
+	/* Each call has its own; and no two tasks can go to one stack. */
+	if (batch.params.syslet.caller_data || batch.params.syslet.frame.ip)
+		return -EINVAL;
+
+	batch.calls = calls;
+	batch.nr = nr;
+	batch.done = 0;
+	batch.flags = flags;
+	batch.prepared = false;
+	batch.left = false;
+	if (likely(indirect_batch(&batch, &ret)))
+		return ret;
+	return syslet_park(current->syslet);
 }

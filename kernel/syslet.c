@@ -140,8 +140,9 @@ void syslet_call_put(struct syslet_task *st)
 
 static void syslet_reset_call(struct syslet_call_state *call)
 {
-	call->refused = false;
 	call->offered = 0;
+	call->refused = false;
+	call->evict = false;
 	call->cancelled = false;
 	call->finished = false;
 	call->posted = false;
@@ -198,7 +199,6 @@ static int syslet_prepare_call(struct syslet_task *st,
 	}
 	call->regs = regs;
 	call->args = args;
-	call->evict = false;
 	syslet_reset_call(call);
 	return 0;
 }
@@ -510,12 +510,13 @@ static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 /**
  * syslet_adopt - become the carrier of the thread
  * @st: the current task, a spare that was chosen for it
- * @ret: what the system call returns to user space
+ * @batch: what to go on with; its @nr is 0 if that was a single call
+ * @ret: what the system call returns to user space, then
  *
  * Context: Process context, of the spare.
  * Return: true if there was an offer and it was taken.
  */
-bool syslet_adopt(struct syslet_task *st, long *ret)
+bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret)
 {
 	struct syslet_ctx *ctx = st->ctx;
 	/* Once: the carrier may be making the next offer. */
@@ -554,6 +555,9 @@ bool syslet_adopt(struct syslet_task *st, long *ret)
 	syslet_move_user_pointers(from);
 	arch_syslet_adopt(from);
 	*ret = call->evict ? arch_syslet_repeat() : -ESYSLETPENDING;
+	batch->nr = 0;
+	if (call->batch && !call->evict)
+		*batch = *call->batch;
 
 	trace_syslet_handoff(call, from);
 	syslet_delay(SYSLET_POINT_ADOPTED);
@@ -592,18 +596,6 @@ bool syslet_withdraw(struct syslet_task *st)
 
 /* A stop that is over may have left no trace. */
 #define SYSLET_IDLE_RESTARTS	4
-
-static bool syslet_is_restart(long ret)
-{
-	switch (ret) {
-	case -ERESTARTSYS:
-	case -ERESTARTNOINTR:
-	case -ERESTARTNOHAND:
-	case -ERESTART_RESTARTBLOCK:
-		return true;
-	}
-	return false;
-}
 
 /*
  * A plain restart would enter the system call anew: under the filters and
@@ -653,16 +645,14 @@ static long syslet_restart(struct syslet_task *st, long ret)
  * 2007 semantics: the task becomes a thread of its own, in user space. It is
  * not the group leader, see syslet_call().
  */
-static long syslet_to_frame(struct syslet_task *st)
+static long syslet_to_frame(struct syslet_task *st, const struct syslet_frame *frame)
 {
-	struct syslet_frame frame = st->call.args->frame;
-
 	syslet_leave(st);
-	arch_syslet_set_frame(&frame);
+	arch_syslet_set_frame(frame);
 	return 0;
 }
 
-static long syslet_finish(struct syslet_task *st, long ret)
+static void syslet_finish(struct syslet_task *st, long ret)
 {
 	struct syslet_call_state *call = &st->call;
 
@@ -690,10 +680,20 @@ static long syslet_finish(struct syslet_task *st, long ret)
 		eventfd_signal(call->eventfd);
 	syslet_call_put(st);
 	syslet_delay(SYSLET_POINT_POSTED);
+}
 
-	if (call->args->frame.ip)
-		return syslet_to_frame(st);
-	return syslet_park(st);
+/**
+ * syslet_go_on - what a runner does when its call was posted
+ * @args: of that call
+ *
+ * Context: Process context, with nothing held.
+ * Return: what the system call returns, of the thread that it carries then.
+ */
+long syslet_go_on(const struct syslet_args *args)
+{
+	struct syslet_task *st = current->syslet;
+
+	return args->frame.ip ? syslet_to_frame(st, &args->frame) : syslet_park(st);
 }
 
 /* --- the call --------------------------------------------------------- */
@@ -716,45 +716,59 @@ static void syslet_save_restart(struct syslet_task *st)
 	rb->fn = syslet_restart_call;
 }
 
-/*
- * Run an armed call: dispatch it, or continue it after an interruption that
- * came before anyone took over.
- */
-static long syslet_run(struct syslet_task *st, long (*restart)(struct restart_block *rb))
+/* A call that slept is over, and its user side is still here. */
+static long syslet_withdrawn(struct syslet_task *st, long ret)
 {
 	struct syslet_call_state *call = &st->call;
-	struct task_struct *tsk = st->task;
-	long ret;
+
+	if (call->batch)
+		call->batch->prepared = false;
+	/*
+	 * Nobody took over: a program that would end this sleep itself must not
+	 * be left in it. A call that is to be repeated has done nothing yet; one
+	 * that says -EINTR may have (close).
+	 */
+	if (call->refused && syslet_is_restart(ret) &&
+	    !(call->args->flags & SYSLET_SYNC_OK)) {
+		trace_syslet_refuse(call->regs, call->args);
+		return -EAGAIN;
+	}
+	return ret;
+}
+
+/*
+ * Run an armed call: dispatch it, or continue it after an interruption that
+ * came before anyone took over. False if it has been posted.
+ */
+static __always_inline bool syslet_run(struct syslet_task *st,
+				       long (*restart)(struct restart_block *rb),
+				       long *ret)
+{
+	struct syslet_call_state *call = &st->call;
+	struct task_struct *tsk = current;
 
 	trace_syslet_arm(call);
 	syslet_delay(SYSLET_POINT_ARM);
 	tsk->flags |= PF_SYSLET_ARMED;
-	if (unlikely(restart))
-		ret = restart(&tsk->restart_block);
+	if (restart)
+		*ret = restart(&tsk->restart_block);
 	else
-		ret = arch_indirect_dispatch(call->regs);
+		*ret = arch_indirect_dispatch(call->regs);
 	tsk->flags &= ~PF_SYSLET_ARMED;
 
-	if (unlikely(call->offered))
+	if (unlikely(call->offered)) {
 		syslet_delay(SYSLET_POINT_WITHDRAW);
-	if (unlikely(!syslet_withdraw(st)))
-		return syslet_finish(st, ret);
-
-	/*
-	 * It slept, and nobody took over: a program that would end this sleep
-	 * itself must not be left in it. A call that is to be repeated has done
-	 * nothing yet; one that says -EINTR may have (close).
-	 */
-	if (unlikely(call->refused) && syslet_is_restart(ret) &&
-	    !(call->args->flags & SYSLET_SYNC_OK)) {
-		trace_syslet_refuse(call->regs, call->args);
-		ret = -EAGAIN;
+		if (!syslet_withdraw(st)) {
+			syslet_finish(st, *ret);
+			return false;
+		}
+		*ret = syslet_withdrawn(st, *ret);
 	}
-	if (unlikely(ret == -ERESTART_RESTARTBLOCK))
+	if (unlikely(*ret == -ERESTART_RESTARTBLOCK && !call->batch))
 		syslet_save_restart(st);
 	if (unlikely(call->eventfd))
 		syslet_call_put(st);
-	return ret;
+	return true;
 }
 
 /*
@@ -766,6 +780,7 @@ static long syslet_restart_call(struct restart_block *rb)
 {
 	struct syslet_task *st = current->syslet;
 	struct syslet_restart restart;
+	long ret;
 	int err;
 
 	/*
@@ -783,9 +798,9 @@ static long syslet_restart_call(struct restart_block *rb)
 	st->call.restart = NULL;
 
 	rb->fn = restart.fn;
-	if (!err)
-		return syslet_run(st, restart.fn);
-	return restart.args.flags & SYSLET_SYNC_OK ? restart.fn(rb) : -EAGAIN;
+	if (err)
+		return restart.args.flags & SYSLET_SYNC_OK ? restart.fn(rb) : -EAGAIN;
+	return syslet_run(st, restart.fn, &ret) ? ret : syslet_go_on(&restart.args);
 }
 
 /*
@@ -806,6 +821,11 @@ static long syslet_evict(struct syslet_task *st)
 	if (syslet_withdraw(st))
 		return err ? -ERESTARTNOINTR : -EAGAIN;
 	st->call.offered = 0;
+	/* What comes back is of another system call, maybe of another thread. */
+	if (st->call.batch) {
+		st->call.batch->left = true;
+		st->call.batch = NULL;
+	}
 	return syslet_park(st);
 }
 
@@ -827,35 +847,54 @@ long syslet_return_to_leader(struct syslet_task *st)
 	return ret == -EAGAIN ? 0 : ret;
 }
 
+/* False if it has been posted. */
+static bool syslet_call_unprepared(const struct indirect_registers *regs,
+				   const struct syslet_args *args,
+				   struct syslet_batch *batch, long *ret)
+{
+	struct syslet_task *st = current->syslet;
+
+	if (unlikely(!st)) {
+		st = syslet_enter();
+		syslet_set_batch(batch);
+	}
+	*ret = likely(st) ? syslet_prepare_call(st, regs, args) : -EAGAIN;
+	if (likely(!*ret)) {
+		/* The descriptor may be of another file by the next call. */
+		if (batch)
+			batch->prepared = !st->call.eventfd;
+		if (likely(!args->frame.ip || !thread_group_leader(current)))
+			return syslet_run(st, NULL, ret);
+		/* The other task makes the call, and prepares it. */
+		syslet_call_put(st);
+		*ret = syslet_evict(st);
+	}
+	if (*ret != -EAGAIN)
+		return true;
+	trace_syslet_refuse(regs, args);
+	if (args->flags & SYSLET_SYNC_OK)
+		*ret = arch_indirect_dispatch(regs);
+	return true;
+}
+
 /**
  * syslet_call - make a call that may go async
  * @regs: the call, of a class that may go async
  * @args: how; checked, with a ring
+ * @batch: what it is an entry of, or NULL; all its entries have the same @regs
+ *	   and @args
+ * @ret: its result; -EAGAIN when it cannot go async, and has not run; -EFAULT,
+ *	 -EINVAL, -EBADF for a bad ring or eventfd
  *
- * Context: Process context, in sys_indirect(), with nothing held. When this
- * returns the current task may be another one than the one that called: then
- * the user registers have been replaced as well.
- * Return: the result of the call; -ESYSLETPENDING; -EAGAIN when it cannot go
- * async, and has not run; -EFAULT, -EINVAL, -EBADF for a bad ring or eventfd.
+ * Context: Process context, in sys_indirect() or sys_syslet_submit(), with
+ * nothing held.
+ * Return: true if there is a result. False if the call blocked: then another
+ * task has the user side, and has told of it, and the call has been posted.
  */
-long syslet_call(const struct indirect_registers *regs,
-		 const struct syslet_args *args)
+bool syslet_call(const struct indirect_registers *regs, const struct syslet_args *args,
+		 struct syslet_batch *batch, long *ret)
 {
-	struct syslet_task *st = current->syslet;
-	long ret;
-
-	if (unlikely(!st))
-		st = syslet_enter();
-	ret = likely(st) ? syslet_prepare_call(st, regs, args) : -EAGAIN;
-	if (likely(!ret)) {
-		if (likely(!args->frame.ip || !thread_group_leader(current)))
-			return syslet_run(st, NULL);
-		/* The other task makes the call, and prepares it. */
-		syslet_call_put(st);
-		ret = syslet_evict(st);
-	}
-	if (ret != -EAGAIN)
-		return ret;
-	trace_syslet_refuse(regs, args);
-	return args->flags & SYSLET_SYNC_OK ? arch_indirect_dispatch(regs) : -EAGAIN;
+	if (batch && likely(batch->prepared))
+		return syslet_run(current->syslet, NULL, ret);
+	return syslet_call_unprepared(regs, args, batch, ret);
 }

@@ -26,10 +26,35 @@ struct syslet_restart {
 };
 
 /**
+ * struct syslet_batch - the calls of a syslet_submit(2)
+ * @calls: its entries
+ * @nr: how many
+ * @done: how many of them have been run, or are with runners
+ * @flags: SYSLET_SUBMIT_*
+ * @prepared: the next call may go async without a look at ring and spare: they
+ *	      were looked at for this batch, and nothing has changed since
+ * @left: the task does not carry the thread any more, see syslet_evict()
+ * @params: as for indirect(2); caller_data is that of the current entry
+ *
+ * On the stack of the carrier. A spare that takes over copies it, and goes on
+ * with the entries behind the one that blocked.
+ */
+struct syslet_batch {
+	struct syslet_call __user	*calls;
+	unsigned int			nr;
+	unsigned int			done;
+	unsigned int			flags;
+	bool				prepared;
+	bool				left;
+	struct indirect_params		params;
+};
+
+/**
  * struct syslet_call_state - a call that is armed, or being finished by a runner
  * @regs: number and arguments; on the stack of the task, copied from the
  *	  user once
  * @args: how it is to be made asynchronous; as well
+ * @batch: what it is an entry of, or NULL
  * @ring: where its completion goes; a reference and a reservation, from the
  *	  handoff to the post
  * @eventfd: signalled after the post, or NULL; a reference
@@ -50,6 +75,7 @@ struct syslet_restart {
 struct syslet_call_state {
 	const struct indirect_registers	*regs;
 	const struct syslet_args	*args;
+	struct syslet_batch		*batch;
 	struct syslet_kring		*ring;
 	struct eventfd_ctx		*eventfd;
 	struct list_head		node;
@@ -145,6 +171,26 @@ struct syslet_ctx {
 	struct rcu_head		rcu;
 };
 
+/* Is a call to be repeated, or to say that it was interrupted? */
+static inline bool syslet_is_restart(long ret)
+{
+	switch (ret) {
+	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
+	case -ERESTARTNOHAND:
+	case -ERESTART_RESTARTBLOCK:
+		return true;
+	}
+	return false;
+}
+
+/* The current task begins, or goes on, with a batch; NULL: it is done with it. */
+static inline void syslet_set_batch(struct syslet_batch *batch)
+{
+	if (current->syslet)
+		current->syslet->call.batch = batch;
+}
+
 /* Of a task that is not released yet, and so keeps its sighand. */
 static inline spinlock_t *syslet_siglock(struct task_struct *tsk)
 {
@@ -154,15 +200,18 @@ static inline spinlock_t *syslet_siglock(struct task_struct *tsk)
 /* indirect.c: enter, check. */
 bool indirect_is_watched(struct task_struct *tsk);
 
+bool indirect_continue_batch(struct syslet_batch *batch, long *ret);
+
 /* syslet_class.c: which calls may be asynchronous. */
-enum syslet_class syslet_classify(const struct indirect_registers *regs);
+bool syslet_is_bound(enum syslet_class class, const u64 *args);
 
 /* syslet.c: arm, hand off, finish. */
-long syslet_call(const struct indirect_registers *regs,
-		 const struct syslet_args *args);
+bool syslet_call(const struct indirect_registers *regs, const struct syslet_args *args,
+		 struct syslet_batch *batch, long *ret);
+long syslet_go_on(const struct syslet_args *args);
 long syslet_return_to_leader(struct syslet_task *st);
 bool syslet_withdraw(struct syslet_task *st);
-bool syslet_adopt(struct syslet_task *st, long *ret);
+bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret);
 void syslet_call_put(struct syslet_task *st);
 
 /* syslet_spare.c: contexts and spares. */

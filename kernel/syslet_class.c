@@ -27,7 +27,15 @@ static bool syslet_futex_is_pi(u32 op)
 	return false;
 }
 
-static bool syslet_is_bound(enum syslet_class class, const u64 *args)
+/**
+ * syslet_is_bound - may this call leave its task?
+ * @class: of its number, one that depends on arguments
+ * @args: its arguments
+ *
+ * Context: Any.
+ * Return: true if it is SYSLET_BOUND, false if it is SYSLET_ASYNC.
+ */
+bool syslet_is_bound(enum syslet_class class, const u64 *args)
 {
 	switch (class) {
 	case SYSLET_BY_SIGMASK3:
@@ -51,26 +59,5 @@ static bool syslet_is_bound(enum syslet_class class, const u64 *args)
 		return args[1] || args[4] || (u32)args[3] != IORING_ENTER_GETEVENTS;
 	default:
 		return true;
-	}
-}
-
-/**
- * syslet_classify - what may be done with a call
- * @regs: the call; its number is valid in the caller's ABI
- *
- * Context: Any.
- * Return: SYSLET_REFUSE, SYSLET_SYNC, SYSLET_BOUND or SYSLET_ASYNC
- */
-enum syslet_class syslet_classify(const struct indirect_registers *regs)
-{
-	enum syslet_class class = arch_syslet_class(regs->nr);
-
-	switch (class) {
-	case SYSLET_REFUSE:
-	case SYSLET_SYNC:
-	case SYSLET_ASYNC:
-		return class;
-	default:
-		return syslet_is_bound(class, regs->args) ? SYSLET_BOUND : SYSLET_ASYNC;
 	}
 }

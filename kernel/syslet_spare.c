@@ -581,22 +581,11 @@ static bool syslet_is_offered(struct syslet_task *st)
 	return offer && offer == READ_ONCE(st->token);
 }
 
-/**
- * syslet_park - wait as a spare until there is a user side to adopt
- * @st: the current task
- *
- * Does not return if the task is to retire, or is killed.
- *
- * Context: Process context, with nothing held.
- * Return: what the system call returns, as the new carrier.
- */
-long syslet_park(struct syslet_task *st)
+/* Does not return if the task is to retire, or is killed. */
+static void syslet_wait_for_offer(struct syslet_task *st, struct syslet_batch *batch,
+				  long *ret)
 {
 	struct syslet_ctx *ctx = st->ctx;
-	long ret;
-
-	if (!syslet_list_spare(st))
-		do_exit(0);
 
 	for (;;) {
 		/* No return to user space will do it: a post may have put a file. */
@@ -608,8 +597,8 @@ long syslet_park(struct syslet_task *st)
 		if (syslet_is_offered(st)) {
 			__set_current_state(TASK_RUNNING);
 			syslet_delay(SYSLET_POINT_TAKE);
-			if (syslet_adopt(st, &ret))
-				return ret;
+			if (syslet_adopt(st, batch, ret))
+				return;
 			continue;
 		}
 		if (READ_ONCE(st->retire) || READ_ONCE(ctx->dead))
@@ -624,6 +613,30 @@ long syslet_park(struct syslet_task *st)
 	__set_current_state(TASK_RUNNING);
 	syslet_delay(SYSLET_POINT_RETIRE);
 	do_exit(0);
+}
+
+/**
+ * syslet_park - wait as a spare until there is a user side to adopt
+ * @st: the current task
+ *
+ * If the thread was in the middle of a batch then this goes on with it, and
+ * parks again when that blocks once more. Does not return if the task is to
+ * retire, or is killed.
+ *
+ * Context: Process context, with nothing held.
+ * Return: what the system call returns, as the new carrier.
+ */
+long syslet_park(struct syslet_task *st)
+{
+	struct syslet_batch batch;
+	long ret;
+
+	do {
+		if (!syslet_list_spare(st))
+			do_exit(0);
+		syslet_wait_for_offer(st, &batch, &ret);
+	} while (batch.nr && !indirect_continue_batch(&batch, &ret));
+	return ret;
 }
 
 /* --- leaving ------------------------------------------------------------ */
@@ -904,6 +917,9 @@ int __syslet_alone(void)
 			if (!syslet_retire_all(ctx))
 				return 0;
 		} else if (syslet_is_parked(ctx, current->group_leader)) {
+			/* The leader would make all calls of the batch again. */
+			if (st->call.batch && st->call.batch->done)
+				return -ERESTARTNOINTR;
 			return syslet_return_to_leader(st);
 		}
 		schedule_timeout_interruptible(1);

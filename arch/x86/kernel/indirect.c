@@ -1,120 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ABIs that indirect(2) can be called through, and their system calls: how
- * they are dispatched, which of them may be asynchronous, and which make
- * descriptors without being able to say how.
+ * The ABIs that indirect(2) can be called through, and their system calls:
+ * which of them may be asynchronous, and which make descriptors without being
+ * able to say how. See asm/syslet.h for how they are dispatched.
  */
-#include <linux/compat.h>
 #include <linux/fcntl.h>
-#include <linux/nospec.h>
-#include <linux/syscalls.h>
 #include <linux/syslet.h>
 
-#include <asm/syscall.h>
 #include <asm/syslet.h>
-#include <asm/unistd.h>
-#ifdef CONFIG_IA32_EMULATION
-#include <asm/unistd_32_ia32.h>
-#endif
 
 /* One table for each ABI, in files that a test reads as well. */
 #define SYSLET_CALL(nr, name, class)	[nr] = SYSLET_##class,
 
-static const u8 syslet_class_64[NR_syscalls] = {
+const u8 syslet_class_64[NR_syscalls] = {
 #include "syslet_class_64.h"
 };
 
 #ifdef CONFIG_IA32_EMULATION
-static const u8 syslet_class_32[IA32_NR_syscalls] = {
+const u8 syslet_class_32[IA32_NR_syscalls] = {
 #include "syslet_class_32.h"
 };
 #endif
-
-static bool indirect_is_ia32(void)
-{
-	return IS_ENABLED(CONFIG_IA32_EMULATION) && in_ia32_syscall();
-}
-
-static unsigned int indirect_nr_syscalls(void)
-{
-#ifdef CONFIG_IA32_EMULATION
-	if (indirect_is_ia32())
-		return IA32_NR_syscalls;
-#endif
-	return NR_syscalls;
-}
-
-/**
- * arch_indirect_nr_is_valid - is there such a system call?
- * @regs: the call; its number is bounded for speculation too
- *
- * Context: Process context, in a system call.
- * Return: true if its number can be dispatched in the ABI of the current
- * system call. That of x32 is not supported.
- */
-bool arch_indirect_nr_is_valid(struct indirect_registers *regs)
-{
-	unsigned int max = indirect_nr_syscalls();
-
-	if (regs->nr >= max || in_x32_syscall())
-		return false;
-	regs->nr = array_index_nospec((unsigned long)regs->nr, max);
-	return true;
-}
-
-/**
- * arch_indirect_dispatch - make the call
- * @iregs: number and arguments; the number is valid
- *
- * Context: Process context, in a system call.
- * Return: its result
- */
-long arch_indirect_dispatch(const struct indirect_registers *iregs)
-{
-	/*
-	 * Handlers read their six arguments in it and nothing else: those that
-	 * want the user's registers use the real ones, or are refused. Most of
-	 * it is not worth being cleared for each call.
-	 */
-	struct pt_regs regs __uninitialized;
-
-	regs.orig_ax = iregs->nr;
-#ifdef CONFIG_IA32_EMULATION
-	if (indirect_is_ia32()) {
-		regs.bx = (u32)iregs->args[0];
-		regs.cx = (u32)iregs->args[1];
-		regs.dx = (u32)iregs->args[2];
-		regs.si = (u32)iregs->args[3];
-		regs.di = (u32)iregs->args[4];
-		regs.bp = (u32)iregs->args[5];
-		/* a handler returns unsigned int where it means int */
-		return (int)ia32_sys_call(&regs, iregs->nr);
-	}
-#endif
-	regs.di = iregs->args[0];
-	regs.si = iregs->args[1];
-	regs.dx = iregs->args[2];
-	regs.r10 = iregs->args[3];
-	regs.r8 = iregs->args[4];
-	regs.r9 = iregs->args[5];
-	return x64_sys_call(&regs, iregs->nr);
-}
-
-/**
- * arch_syslet_class - what may be done with a call
- * @nr: its number, valid in the ABI of the current system call
- *
- * Context: Process context, in a system call.
- * Return: an enum syslet_class
- */
-unsigned int arch_syslet_class(u64 nr)
-{
-#ifdef CONFIG_IA32_EMULATION
-	if (indirect_is_ia32())
-		return syslet_class_32[nr];
-#endif
-	return syslet_class_64[nr];
-}
 
 /*
  * Calls that make descriptors, and how to say O_CLOEXEC or O_NONBLOCK with

@@ -84,8 +84,6 @@ struct syslet_args {
  * @caller_data: returned as it is in the completion, if there is one
  * @result: written by the kernel when the call was run: what it returned, or
  *	    -ESYSLETPENDING if that will be posted
- *
- * Aligned to 8 bytes.
  */
 struct syslet_call {
 	__u64	nr;

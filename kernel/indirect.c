@@ -17,6 +17,8 @@
 
 #include "syslet.h"
 
+#include <trace/events/syslet.h>
+
 #define INDIRECT_FILE_FLAGS	(O_CLOEXEC | O_NONBLOCK)
 
 static void indirect_build_check_abi(void)
@@ -30,22 +32,12 @@ static void indirect_build_check_abi(void)
 	BUILD_BUG_ON(sizeof(struct syslet_completion) != 16);
 }
 
-/*
- * Field by field, and not by copy_from_user(): these few words are read for
- * each call.
- */
-static int indirect_copy_registers(struct indirect_registers *regs,
+static int indirect_copy_registers(struct pt_regs *regs,
 				   const struct indirect_registers __user *uregs)
 {
 	if (!user_read_access_begin(uregs, sizeof(*uregs)))
 		return -EFAULT;
-	unsafe_get_user(regs->nr, &uregs->nr, efault);
-	unsafe_get_user(regs->args[0], &uregs->args[0], efault);
-	unsafe_get_user(regs->args[1], &uregs->args[1], efault);
-	unsafe_get_user(regs->args[2], &uregs->args[2], efault);
-	unsafe_get_user(regs->args[3], &uregs->args[3], efault);
-	unsafe_get_user(regs->args[4], &uregs->args[4], efault);
-	unsafe_get_user(regs->args[5], &uregs->args[5], efault);
+	arch_indirect_get_call(regs, &uregs->nr, uregs->args, efault);
 	user_read_access_end();
 	return 0;
 
@@ -54,22 +46,24 @@ efault:
 	return -EFAULT;
 }
 
-/* The struct of the size that we know. */
+/*
+ * The struct of the size that we know. Word by word, and not by
+ * copy_from_user(): these few are read for each call.
+ */
 static int indirect_copy_params_ver0(struct indirect_params *params,
 				     const struct indirect_params __user *uparams)
 {
-	struct syslet_args *args = &params->syslet;
+	const u64 __user *from = (const u64 __user *)uparams;
+	u64 *to = (u64 *)params;
 
 	if (!user_read_access_begin(uparams, sizeof(*uparams)))
 		return -EFAULT;
-	unsafe_get_user(args->completion_ring_ptr, &uparams->syslet.completion_ring_ptr, efault);
-	unsafe_get_user(args->caller_data, &uparams->syslet.caller_data, efault);
-	unsafe_get_user(args->frame.ip, &uparams->syslet.frame.ip, efault);
-	unsafe_get_user(args->frame.sp, &uparams->syslet.frame.sp, efault);
-	unsafe_get_user(args->flags, &uparams->syslet.flags, efault);
-	unsafe_get_user(args->eventfd, &uparams->syslet.eventfd, efault);
-	unsafe_get_user(params->file_flags, &uparams->file_flags, efault);
-	unsafe_get_user(params->__reserved, &uparams->__reserved, efault);
+	arch_indirect_get_word(to[0], &from[0], efault);
+	arch_indirect_get_word(to[1], &from[1], efault);
+	arch_indirect_get_word(to[2], &from[2], efault);
+	arch_indirect_get_word(to[3], &from[3], efault);
+	arch_indirect_get_word(to[4], &from[4], efault);
+	arch_indirect_get_word(to[5], &from[5], efault);
 	user_read_access_end();
 	return 0;
 
@@ -119,7 +113,7 @@ bool indirect_is_watched(struct task_struct *tsk)
 }
 
 /* A call that has to be, or may be, synchronous. */
-static long indirect_call_here(struct indirect_registers *regs, enum syslet_class class,
+static long indirect_call_here(struct pt_regs *regs, enum syslet_class class,
 			       const struct syslet_args *args)
 {
 	if (unlikely(class == SYSLET_REFUSE))
@@ -136,14 +130,14 @@ static long indirect_call_here(struct indirect_registers *regs, enum syslet_clas
  * and it has been posted since. Then the current task is a runner whose work
  * is done.
  */
-static __always_inline bool indirect_call(struct indirect_registers *regs,
+static __always_inline bool indirect_call(struct pt_regs *regs,
 					  const struct indirect_params *params,
 					  struct syslet_batch *batch, long *ret)
 {
 	enum syslet_class class;
 
 	*ret = -ENOSYS;
-	if (!arch_indirect_nr_is_valid(regs))
+	if (unlikely(!arch_indirect_is_valid(regs)))
 		return true;
 	*ret = -EAGAIN;
 	if (unlikely(indirect_is_watched(current)))
@@ -154,17 +148,25 @@ static __always_inline bool indirect_call(struct indirect_registers *regs,
 			return true;
 	}
 
-	class = arch_syslet_class(regs->nr);
+	class = arch_syslet_class(regs);
 	if (unlikely(class > SYSLET_ASYNC))
-		class = syslet_is_bound(class, regs->args) ? SYSLET_BOUND : SYSLET_ASYNC;
-	if (class == SYSLET_ASYNC && params->syslet.completion_ring_ptr)
-		return syslet_call(regs, &params->syslet, batch, ret);
+		class = syslet_is_bound(class, regs) ? SYSLET_BOUND : SYSLET_ASYNC;
+	if (class != SYSLET_ASYNC || !params->syslet.completion_ring_ptr) {
+		/* It may change what was looked at. */
+		if (batch)
+			batch->prepared = false;
+		*ret = indirect_call_here(regs, class, &params->syslet);
+		return true;
+	}
 
-	/* It may change what was looked at. */
-	if (batch)
-		batch->prepared = false;
-	*ret = indirect_call_here(regs, class, &params->syslet);
-	return true;
+	if (!(batch && likely(batch->prepared)) &&
+	    unlikely(!syslet_prepare(regs, &params->syslet, batch, ret)))
+		return true;
+	trace_syslet_arm(&current->syslet->call);
+	syslet_delay(SYSLET_POINT_ARM);
+	syslet_arm();
+	*ret = arch_indirect_dispatch(regs);
+	return syslet_disarm(ret);
 }
 
 /**
@@ -183,8 +185,8 @@ SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
 		const struct indirect_params __user *, uparams,
 		size_t, paramslen, unsigned int, flags)
 {
-	/* All of both is read from the user: no need to clear them first. */
-	struct indirect_registers regs __uninitialized;
+	/* All that is used of both is read from the user. */
+	struct pt_regs regs __uninitialized;
 	struct indirect_params params __uninitialized;
 	long ret;
 	int err;
@@ -214,19 +216,13 @@ SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
  * An entry; and what will be true if its call blocks. That also shows that its
  * result can be written, before the call is made.
  */
-static int indirect_copy_call(struct indirect_registers *regs, u64 *caller_data,
-			      struct syslet_call __user *ucall)
+static __always_inline int indirect_copy_call(struct pt_regs *regs, u64 *caller_data,
+					      struct syslet_call __user *ucall)
 {
 	if (!user_access_begin(ucall, sizeof(*ucall)))
 		return -EFAULT;
-	unsafe_get_user(regs->nr, &ucall->nr, efault);
-	unsafe_get_user(regs->args[0], &ucall->args[0], efault);
-	unsafe_get_user(regs->args[1], &ucall->args[1], efault);
-	unsafe_get_user(regs->args[2], &ucall->args[2], efault);
-	unsafe_get_user(regs->args[3], &ucall->args[3], efault);
-	unsafe_get_user(regs->args[4], &ucall->args[4], efault);
-	unsafe_get_user(regs->args[5], &ucall->args[5], efault);
-	unsafe_get_user(*caller_data, &ucall->caller_data, efault);
+	arch_indirect_get_call(regs, &ucall->nr, ucall->args, efault);
+	arch_indirect_get_word(*caller_data, &ucall->caller_data, efault);
 	unsafe_put_user(-ESYSLETPENDING, &ucall->result, efault);
 	user_access_end();
 	return 0;
@@ -236,7 +232,7 @@ efault:
 	return -EFAULT;
 }
 
-static int indirect_put_result(struct syslet_call __user *ucall, s64 result)
+static __always_inline int indirect_put_result(struct syslet_call __user *ucall, s64 result)
 {
 	if (!user_write_access_begin(&ucall->result, sizeof(ucall->result)))
 		return -EFAULT;
@@ -256,10 +252,8 @@ efault:
  * What a return to user space would do between two calls. False if that is
  * needed, to take a signal.
  */
-static bool indirect_between_calls(void)
+static bool __indirect_between_calls(void)
 {
-	if (likely(!(read_thread_flags() & INDIRECT_TIF_WORK)))
-		return true;
 	if (signal_pending(current))
 		return false;
 	/* A file that was put is closed before the next call, for one. */
@@ -269,7 +263,13 @@ static bool indirect_between_calls(void)
 	return true;
 }
 
-/* The same as a result; was it an error? */
+static __always_inline bool indirect_between_calls(void)
+{
+	return likely(!(read_thread_flags() & INDIRECT_TIF_WORK)) ||
+	       __indirect_between_calls();
+}
+
+/* Shall the batch end with this result? */
 static bool indirect_stops(const struct syslet_batch *batch, long result)
 {
 	return (batch->flags & SYSLET_SUBMIT_STOP_ERROR) && IS_ERR_VALUE(result);
@@ -282,7 +282,7 @@ static bool indirect_stops(const struct syslet_batch *batch, long result)
  */
 static bool indirect_run_batch(struct syslet_batch *batch, long *ret)
 {
-	struct indirect_registers regs __uninitialized;
+	struct pt_regs regs __uninitialized;
 	struct syslet_call __user *ucall;
 	long result = 0;
 

@@ -171,7 +171,7 @@ static int syslet_use_ring(struct syslet_ctx *ctx, u64 addr)
  * run then, and the restart codes can be returned as well.
  */
 static int syslet_prepare_call(struct syslet_task *st,
-			       const struct indirect_registers *regs,
+			       struct pt_regs *regs,
 			       const struct syslet_args *args)
 {
 	struct syslet_ctx *ctx = st->ctx;
@@ -736,27 +736,19 @@ static long syslet_withdrawn(struct syslet_task *st, long ret)
 	return ret;
 }
 
-/*
- * Run an armed call: dispatch it, or continue it after an interruption that
- * came before anyone took over. False if it has been posted.
+/**
+ * __syslet_disarm - see syslet_disarm()
+ * @ret: what the handler returned; changed to the result
+ *
+ * Context: Process context, in the system call, with nothing held.
+ * Return: true if there is a result; false if the call has been posted.
  */
-static __always_inline bool syslet_run(struct syslet_task *st,
-				       long (*restart)(struct restart_block *rb),
-				       long *ret)
+bool __syslet_disarm(long *ret)
 {
+	struct syslet_task *st = current->syslet;
 	struct syslet_call_state *call = &st->call;
-	struct task_struct *tsk = current;
 
-	trace_syslet_arm(call);
-	syslet_delay(SYSLET_POINT_ARM);
-	tsk->flags |= PF_SYSLET_ARMED;
-	if (restart)
-		*ret = restart(&tsk->restart_block);
-	else
-		*ret = arch_indirect_dispatch(call->regs);
-	tsk->flags &= ~PF_SYSLET_ARMED;
-
-	if (unlikely(call->offered)) {
+	if (call->offered) {
 		syslet_delay(SYSLET_POINT_WITHDRAW);
 		if (!syslet_withdraw(st)) {
 			syslet_finish(st, *ret);
@@ -764,9 +756,10 @@ static __always_inline bool syslet_run(struct syslet_task *st,
 		}
 		*ret = syslet_withdrawn(st, *ret);
 	}
-	if (unlikely(*ret == -ERESTART_RESTARTBLOCK && !call->batch))
+	/* A batch is not continued in the middle of a call. */
+	if (*ret == -ERESTART_RESTARTBLOCK && !call->batch)
 		syslet_save_restart(st);
-	if (unlikely(call->eventfd))
+	if (call->eventfd)
 		syslet_call_put(st);
 	return true;
 }
@@ -800,7 +793,10 @@ static long syslet_restart_call(struct restart_block *rb)
 	rb->fn = restart.fn;
 	if (err)
 		return restart.args.flags & SYSLET_SYNC_OK ? restart.fn(rb) : -EAGAIN;
-	return syslet_run(st, restart.fn, &ret) ? ret : syslet_go_on(&restart.args);
+	trace_syslet_arm(&st->call);
+	syslet_arm();
+	ret = restart.fn(rb);
+	return syslet_disarm(&ret) ? ret : syslet_go_on(&restart.args);
 }
 
 /*
@@ -847,10 +843,22 @@ long syslet_return_to_leader(struct syslet_task *st)
 	return ret == -EAGAIN ? 0 : ret;
 }
 
-/* False if it has been posted. */
-static bool syslet_call_unprepared(const struct indirect_registers *regs,
-				   const struct syslet_args *args,
-				   struct syslet_batch *batch, long *ret)
+/**
+ * syslet_prepare - see that a call can go async
+ * @regs: the call, of a class that may go async
+ * @args: how; checked, with a ring
+ * @batch: what it is an entry of, or NULL; all its entries have the same @regs
+ *	   and @args
+ * @ret: if that cannot be: -EAGAIN, and it has not run, or its result; -EFAULT,
+ *	 -EINVAL, -EBADF for a bad ring or eventfd
+ *
+ * Context: Process context, in sys_indirect() or sys_syslet_submit(), with
+ * nothing held.
+ * Return: true if the call is to be armed and dispatched; false if *@ret is all
+ * that there is.
+ */
+bool syslet_prepare(struct pt_regs *regs, const struct syslet_args *args,
+		    struct syslet_batch *batch, long *ret)
 {
 	struct syslet_task *st = current->syslet;
 
@@ -864,37 +872,15 @@ static bool syslet_call_unprepared(const struct indirect_registers *regs,
 		if (batch)
 			batch->prepared = !st->call.eventfd;
 		if (likely(!args->frame.ip || !thread_group_leader(current)))
-			return syslet_run(st, NULL, ret);
+			return true;
 		/* The other task makes the call, and prepares it. */
 		syslet_call_put(st);
 		*ret = syslet_evict(st);
 	}
-	if (*ret != -EAGAIN)
-		return true;
-	trace_syslet_refuse(regs, args);
-	if (args->flags & SYSLET_SYNC_OK)
-		*ret = arch_indirect_dispatch(regs);
-	return true;
-}
-
-/**
- * syslet_call - make a call that may go async
- * @regs: the call, of a class that may go async
- * @args: how; checked, with a ring
- * @batch: what it is an entry of, or NULL; all its entries have the same @regs
- *	   and @args
- * @ret: its result; -EAGAIN when it cannot go async, and has not run; -EFAULT,
- *	 -EINVAL, -EBADF for a bad ring or eventfd
- *
- * Context: Process context, in sys_indirect() or sys_syslet_submit(), with
- * nothing held.
- * Return: true if there is a result. False if the call blocked: then another
- * task has the user side, and has told of it, and the call has been posted.
- */
-bool syslet_call(const struct indirect_registers *regs, const struct syslet_args *args,
-		 struct syslet_batch *batch, long *ret)
-{
-	if (batch && likely(batch->prepared))
-		return syslet_run(current->syslet, NULL, ret);
-	return syslet_call_unprepared(regs, args, batch, ret);
+	if (*ret == -EAGAIN) {
+		trace_syslet_refuse(regs, args);
+		if (args->flags & SYSLET_SYNC_OK)
+			*ret = arch_indirect_dispatch(regs);
+	}
+	return false;
 }

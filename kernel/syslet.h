@@ -20,7 +20,7 @@ struct syslet_kring;
 
 /* A call that restart_syscall(2) will continue, with another stack. */
 struct syslet_restart {
-	struct indirect_registers	regs;
+	struct pt_regs			regs;
 	struct syslet_args		args;
 	long				(*fn)(struct restart_block *rb);
 };
@@ -51,8 +51,8 @@ struct syslet_batch {
 
 /**
  * struct syslet_call_state - a call that is armed, or being finished by a runner
- * @regs: number and arguments; on the stack of the task, copied from the
- *	  user once
+ * @regs: number and arguments, see asm/syslet.h; on the stack of the task,
+ *	  copied from the user once
  * @args: how it is to be made asynchronous; as well
  * @batch: what it is an entry of, or NULL
  * @ring: where its completion goes; a reference and a reservation, from the
@@ -73,7 +73,7 @@ struct syslet_batch {
  * Written by the task that makes the call, but for what is said above.
  */
 struct syslet_call_state {
-	const struct indirect_registers	*regs;
+	struct pt_regs			*regs;
 	const struct syslet_args	*args;
 	struct syslet_batch		*batch;
 	struct syslet_kring		*ring;
@@ -203,11 +203,33 @@ bool indirect_is_watched(struct task_struct *tsk);
 bool indirect_continue_batch(struct syslet_batch *batch, long *ret);
 
 /* syslet_class.c: which calls may be asynchronous. */
-bool syslet_is_bound(enum syslet_class class, const u64 *args);
+bool syslet_is_bound(enum syslet_class class, struct pt_regs *regs);
 
 /* syslet.c: arm, hand off, finish. */
-bool syslet_call(const struct indirect_registers *regs, const struct syslet_args *args,
-		 struct syslet_batch *batch, long *ret);
+bool syslet_prepare(struct pt_regs *regs, const struct syslet_args *args,
+		    struct syslet_batch *batch, long *ret);
+bool __syslet_disarm(long *ret);
+
+/* The hook in schedule() offers the user side of the current task from here on. */
+static __always_inline void syslet_arm(void)
+{
+	current->flags |= PF_SYSLET_ARMED;
+}
+
+/*
+ * The handler of an armed call has returned. False if the user side was handed
+ * off meanwhile, and the call has been posted; else *@ret is the result.
+ */
+static __always_inline bool syslet_disarm(long *ret)
+{
+	struct syslet_call_state *call = &current->syslet->call;
+
+	current->flags &= ~PF_SYSLET_ARMED;
+	if (likely(!call->offered && !call->eventfd && *ret != -ERESTART_RESTARTBLOCK))
+		return true;
+	return __syslet_disarm(ret);
+}
+
 long syslet_go_on(const struct syslet_args *args);
 long syslet_return_to_leader(struct syslet_task *st);
 bool syslet_withdraw(struct syslet_task *st);

@@ -8,6 +8,7 @@
 #include <uapi/linux/io_uring.h>
 #include <uapi/linux/wait.h>
 
+#include <asm/syscall.h>
 #include <asm/syslet.h>
 
 #include "syslet.h"
@@ -30,13 +31,16 @@ static bool syslet_futex_is_pi(u32 op)
 /**
  * syslet_is_bound - may this call leave its task?
  * @class: of its number, one that depends on arguments
- * @args: its arguments
+ * @regs: the call
  *
- * Context: Any.
+ * Context: Process context, in the ABI of the call.
  * Return: true if it is SYSLET_BOUND, false if it is SYSLET_ASYNC.
  */
-bool syslet_is_bound(enum syslet_class class, const u64 *args)
+bool syslet_is_bound(enum syslet_class class, struct pt_regs *regs)
 {
+	unsigned long args[6];
+
+	syscall_get_arguments(current, regs, args);
 	switch (class) {
 	case SYSLET_BY_SIGMASK3:
 		return args[3];

@@ -100,14 +100,42 @@ struct syslet_waiter {
 
 /* --- objects ----------------------------------------------------------- */
 
-/* As for a futex that may be shared; also sees that there is memory to write. */
+/* Memory that no other address space has, as seen without a look at its page. */
+static bool syslet_ring_is_private(unsigned long addr)
+{
+#ifdef CONFIG_PER_VMA_LOCK
+	struct vm_area_struct *vma = lock_vma_under_rcu(current->mm, addr);
+	bool private;
+
+	if (!vma)
+		return false;
+	private = (vma->vm_flags & (VM_MAYSHARE | VM_WRITE)) == VM_WRITE;
+	vma_end_read(vma);
+	return private;
+#else
+	return false;
+#endif
+}
+
+/*
+ * That of a futex there. Private memory has the key of a private futex, however
+ * it was found to be private.
+ */
 static int syslet_ring_key(struct syslet_ring __user *uring, union futex_key *key)
 {
+	u32 __user *word = (u32 __user *)&uring->kernel_head;
+	int err;
+
 	if (!IS_ALIGNED((uintptr_t)uring, sizeof(u64)))
 		return -EINVAL;
 	*key = FUTEX_KEY_INIT;
-	return get_futex_key((u32 __user *)&uring->kernel_head,
-			     FLAGS_SIZE_32 | FLAGS_SHARED, key, FUTEX_WRITE);
+	if (unlikely(!syslet_ring_is_private((uintptr_t)word))) {
+		/* Also sees whether there is memory that may be written. */
+		err = get_futex_key(word, FLAGS_SIZE_32 | FLAGS_SHARED, key, FUTEX_WRITE);
+		if (err || (key->both.offset & FUT_OFF_INODE))
+			return err;
+	}
+	return get_futex_key(word, FLAGS_SIZE_32, key, FUTEX_WRITE);
 }
 
 static struct syslet_ring_bucket *syslet_ring_bucket(const union futex_key *key)

@@ -106,6 +106,33 @@ static bool indirect_is_epoll_create(u64 nr)
 }
 
 /**
+ * arch_indirect_to_ia32 - put arguments where 32-bit handlers read them
+ * @regs: a call, as arch_indirect_get_call() has read it
+ *
+ * Context: Any.
+ */
+void arch_indirect_to_ia32(struct pt_regs *regs)
+{
+	const struct pt_regs in = *regs;
+
+	regs->bx = (u32)in.di;
+	regs->cx = (u32)in.si;
+	regs->dx = (u32)in.dx;
+	regs->si = (u32)in.r10;
+	regs->di = (u32)in.r8;
+	regs->bp = (u32)in.r9;
+}
+
+/* One of the first four arguments; more are not asked for. */
+static unsigned long *indirect_arg(struct pt_regs *regs, unsigned int n)
+{
+	unsigned long *const args_32[] = { &regs->bx, &regs->cx, &regs->dx, &regs->si };
+	unsigned long *const args_64[] = { &regs->di, &regs->si, &regs->dx, &regs->r10 };
+
+	return indirect_is_ia32() ? args_32[n] : args_64[n];
+}
+
+/**
  * arch_indirect_add_file_flags - make a call set flags of new descriptors
  * @regs: the call; changed into one that takes flags
  * @flags: O_CLOEXEC, O_NONBLOCK
@@ -114,27 +141,29 @@ static bool indirect_is_epoll_create(u64 nr)
  * Return: 0; -EINVAL if it makes no descriptor, or has bad arguments that the
  * other call would not see.
  */
-int arch_indirect_add_file_flags(struct indirect_registers *regs, u32 flags)
+int arch_indirect_add_file_flags(struct pt_regs *regs, u32 flags)
 {
 	const struct indirect_fd_call *call;
+	unsigned long *arg;
 
 #ifdef CONFIG_IA32_EMULATION
 	if (indirect_is_ia32())
 		call = indirect_find_fd_call(indirect_fd_calls_32,
-					     ARRAY_SIZE(indirect_fd_calls_32), regs->nr);
+					     ARRAY_SIZE(indirect_fd_calls_32), regs->orig_ax);
 	else
 #endif
 		call = indirect_find_fd_call(indirect_fd_calls_64,
-					     ARRAY_SIZE(indirect_fd_calls_64), regs->nr);
+					     ARRAY_SIZE(indirect_fd_calls_64), regs->orig_ax);
 	if (!call)
 		return -EINVAL;
 
 	/* epoll_create() takes a size, which has to be positive. */
-	if (indirect_is_epoll_create(regs->nr) && (s32)regs->args[0] <= 0)
+	if (indirect_is_epoll_create(regs->orig_ax) && (s32)*indirect_arg(regs, 0) <= 0)
 		return -EINVAL;
+	arg = indirect_arg(regs, call->arg);
 	if (call->to != call->nr)
-		regs->args[call->arg] = 0;
-	regs->nr = call->to;
-	regs->args[call->arg] |= flags;
+		*arg = 0;
+	regs->orig_ax = call->to;
+	*arg |= flags;
 	return 0;
 }

@@ -7,13 +7,14 @@
 
 #include <linux/indirect.h>
 #include <linux/tracepoint.h>
+#include <asm/syscall.h>
 
 struct syslet_call_state;
 
 #ifdef CREATE_TRACE_POINTS
 static inline u64 syslet_trace_nr(const struct syslet_call_state *call)
 {
-	return call->regs->nr;
+	return syscall_get_nr(current, call->regs);
 }
 
 static inline u64 syslet_trace_data(const struct syslet_call_state *call)
@@ -39,7 +40,7 @@ TRACE_EVENT(syslet_arm,
 
 /* A call cannot go async, and has not run. */
 TRACE_EVENT(syslet_refuse,
-	TP_PROTO(const struct indirect_registers *regs, const struct syslet_args *args),
+	TP_PROTO(struct pt_regs *regs, const struct syslet_args *args),
 	TP_ARGS(regs, args),
 	TP_STRUCT__entry(
 		__field(u64, nr)
@@ -47,7 +48,7 @@ TRACE_EVENT(syslet_refuse,
 		__field(bool, sync_ok)
 	),
 	TP_fast_assign(
-		__entry->nr = regs->nr;
+		__entry->nr = syscall_get_nr(current, regs);
 		__entry->data = args->caller_data;
 		__entry->sync_ok = args->flags & SYSLET_SYNC_OK;
 	),

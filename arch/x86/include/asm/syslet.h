@@ -9,7 +9,9 @@
 #include <linux/compat.h>
 #include <linux/indirect.h>
 #include <linux/nospec.h>
+#include <linux/ptrace.h>
 
+#include <asm/asm.h>
 #include <asm/syscall.h>
 #include <asm/unistd.h>
 #ifdef CONFIG_IA32_EMULATION
@@ -41,62 +43,75 @@ static inline unsigned int indirect_nr_syscalls(void)
 }
 
 /*
- * Is there such a system call? Its number is bounded for speculation too. The
- * ABI of x32 is not supported.
+ * A call is kept as its handler reads it: its number in orig_ax, its arguments
+ * in the registers of the ABI. Nothing else of the struct is set or read:
+ * handlers that want the user's registers use the real ones, or are refused.
  */
-static inline bool arch_indirect_nr_is_valid(struct indirect_registers *regs)
+
+/*
+ * A word from user space to kernel memory, after user_access_begin().
+ * unsafe_get_user() tests each word anew if the compiler does not know asm
+ * goto with outputs.
+ */
+#define arch_indirect_get_word(to, from, label)					\
+	asm goto("1: mov %[_from], %%rax\n"					\
+		 "mov %%rax, %[_to]\n"						\
+		 _ASM_EXTABLE_UA(1b, %l[label])					\
+		 : : [_from] "m" (*(const u64 __force *)(from)), [_to] "m" (to)	\
+		 : "rax", "memory" : label)
+
+/* Number and arguments of a call, after user_access_begin(). */
+#define arch_indirect_get_call(regs, unr, uargs, label)				\
+do {										\
+	arch_indirect_get_word((regs)->orig_ax, unr, label);			\
+	arch_indirect_get_word((regs)->di, &(uargs)[0], label);			\
+	arch_indirect_get_word((regs)->si, &(uargs)[1], label);			\
+	arch_indirect_get_word((regs)->dx, &(uargs)[2], label);			\
+	arch_indirect_get_word((regs)->r10, &(uargs)[3], label);		\
+	arch_indirect_get_word((regs)->r8, &(uargs)[4], label);			\
+	arch_indirect_get_word((regs)->r9, &(uargs)[5], label);			\
+} while (0)
+
+void arch_indirect_to_ia32(struct pt_regs *regs);
+
+/*
+ * Is there such a system call? Its number is bounded for speculation too, and
+ * its arguments put where the ABI has them. That of x32 is not supported.
+ */
+static __always_inline bool arch_indirect_is_valid(struct pt_regs *regs)
 {
 	unsigned int max = indirect_nr_syscalls();
 
-	if (regs->nr >= max || in_x32_syscall())
+	if (regs->orig_ax >= max || in_x32_syscall())
 		return false;
-	regs->nr = array_index_nospec((unsigned long)regs->nr, max);
+	regs->orig_ax = array_index_nospec(regs->orig_ax, max);
+	if (unlikely(indirect_is_ia32()))
+		arch_indirect_to_ia32(regs);
 	return true;
 }
 
-/* What may be done with a call of a valid number: an enum syslet_class. */
-static inline unsigned int arch_syslet_class(u64 nr)
+/* What may be done with a call: an enum syslet_class. */
+static __always_inline unsigned int arch_syslet_class(const struct pt_regs *regs)
 {
 #ifdef CONFIG_IA32_EMULATION
-	if (indirect_is_ia32())
-		return syslet_class_32[nr];
+	if (unlikely(indirect_is_ia32()))
+		return syslet_class_32[regs->orig_ax];
 #endif
-	return syslet_class_64[nr];
+	return syslet_class_64[regs->orig_ax];
 }
 
-/* Make the call, of a valid number; its result. */
-static inline long arch_indirect_dispatch(const struct indirect_registers *iregs)
+/* Make the call; its result. */
+static __always_inline long arch_indirect_dispatch(const struct pt_regs *regs)
 {
-	/*
-	 * Handlers read their six arguments in it and nothing else: those that
-	 * want the user's registers use the real ones, or are refused. Most of
-	 * it is not worth being cleared for each call.
-	 */
-	struct pt_regs regs __uninitialized;
-
-	regs.orig_ax = iregs->nr;
 #ifdef CONFIG_IA32_EMULATION
-	if (indirect_is_ia32()) {
-		regs.bx = (u32)iregs->args[0];
-		regs.cx = (u32)iregs->args[1];
-		regs.dx = (u32)iregs->args[2];
-		regs.si = (u32)iregs->args[3];
-		regs.di = (u32)iregs->args[4];
-		regs.bp = (u32)iregs->args[5];
-		/* a handler returns unsigned int where it means int */
-		return (int)ia32_sys_call(&regs, iregs->nr);
-	}
+	/* a handler returns unsigned int where it means int */
+	if (unlikely(indirect_is_ia32()))
+		return (int)ia32_sys_call(regs, regs->orig_ax);
 #endif
-	regs.di = iregs->args[0];
-	regs.si = iregs->args[1];
-	regs.dx = iregs->args[2];
-	regs.r10 = iregs->args[3];
-	regs.r8 = iregs->args[4];
-	regs.r9 = iregs->args[5];
-	return x64_sys_call(&regs, iregs->nr);
+	return x64_sys_call(regs, regs->orig_ax);
 }
 
-int arch_indirect_add_file_flags(struct indirect_registers *regs, u32 flags);
+int arch_indirect_add_file_flags(struct pt_regs *regs, u32 flags);
 
 bool arch_syslet_is_movable(struct task_struct *tsk);
 void arch_syslet_save(struct task_struct *tsk);

@@ -114,8 +114,12 @@ bool indirect_is_watched(struct task_struct *tsk)
 
 /* A call that has to be, or may be, synchronous. */
 static long indirect_call_here(struct pt_regs *regs, enum syslet_class class,
-			       const struct syslet_args *args)
+			       const struct syslet_args *args,
+			       struct syslet_batch *batch)
 {
+	/* It may change what was looked at. */
+	if (batch)
+		batch->prepared = false;
 	if (unlikely(class == SYSLET_REFUSE))
 		return -EINVAL;
 	/* It may wait, and its caller does not want to. */
@@ -125,8 +129,18 @@ static long indirect_call_here(struct pt_regs *regs, enum syslet_class class,
 	return arch_indirect_dispatch(regs);
 }
 
+/* A call that has passed all checks, and may go async: see indirect_call(). */
+static __always_inline bool indirect_call_armed(struct pt_regs *regs, long *ret)
+{
+	trace_syslet_arm(&current->syslet->call);
+	syslet_delay(SYSLET_POINT_ARM);
+	syslet_arm();
+	*ret = arch_indirect_dispatch(regs);
+	return syslet_disarm(ret);
+}
+
 /*
- * Check a call, and make it; returns true, and its result. False: it blocked,
+ * Check a call of a valid number, and make it; returns true, and its result. False: it blocked,
  * and it has been posted since. Then the current task is a runner whose work
  * is done.
  */
@@ -136,12 +150,10 @@ static __always_inline bool indirect_call(struct pt_regs *regs,
 {
 	enum syslet_class class;
 
-	*ret = -ENOSYS;
-	if (unlikely(!arch_indirect_is_valid(regs)))
+	if (unlikely(indirect_is_watched(current))) {
+		*ret = -EAGAIN;
 		return true;
-	*ret = -EAGAIN;
-	if (unlikely(indirect_is_watched(current)))
-		return true;
+	}
 	if (unlikely(params->file_flags)) {
 		*ret = arch_indirect_add_file_flags(regs, params->file_flags);
 		if (*ret)
@@ -152,21 +164,12 @@ static __always_inline bool indirect_call(struct pt_regs *regs,
 	if (unlikely(class > SYSLET_ASYNC))
 		class = syslet_is_bound(class, regs) ? SYSLET_BOUND : SYSLET_ASYNC;
 	if (class != SYSLET_ASYNC || !params->syslet.completion_ring_ptr) {
-		/* It may change what was looked at. */
-		if (batch)
-			batch->prepared = false;
-		*ret = indirect_call_here(regs, class, &params->syslet);
+		*ret = indirect_call_here(regs, class, &params->syslet, batch);
 		return true;
 	}
-
-	if (!(batch && likely(batch->prepared)) &&
-	    unlikely(!syslet_prepare(regs, &params->syslet, batch, ret)))
+	if (unlikely(!syslet_prepare(regs, &params->syslet, batch, ret)))
 		return true;
-	trace_syslet_arm(&current->syslet->call);
-	syslet_delay(SYSLET_POINT_ARM);
-	syslet_arm();
-	*ret = arch_indirect_dispatch(regs);
-	return syslet_disarm(ret);
+	return indirect_call_armed(regs, ret);
 }
 
 /**
@@ -205,6 +208,8 @@ SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
 	if (err)
 		return err;
 
+	if (unlikely(!arch_indirect_is_valid(&regs)))
+		return -ENOSYS;
 	if (likely(indirect_call(&regs, &params, NULL, &ret)))
 		return ret;
 	return syslet_go_on(&params.syslet);
@@ -276,6 +281,20 @@ static bool indirect_stops(const struct syslet_batch *batch, long result)
 }
 
 /*
+ * The same as indirect_call(), for an entry. The short way is for those behind
+ * the first one that may go async.
+ */
+static __always_inline bool indirect_call_entry(struct pt_regs *regs,
+						struct syslet_batch *batch, long *ret)
+{
+	if (likely(batch->prepared && !batch->params.file_flags &&
+		   arch_syslet_class(regs) == SYSLET_ASYNC &&
+		   !indirect_is_watched(current)))
+		return indirect_call_armed(regs, ret);
+	return indirect_call(regs, &batch->params, batch, ret);
+}
+
+/*
  * Run the entries that are left. True, and what the system call returns; or
  * false: one blocked, and has been posted since. The spare that took over goes
  * on with the entries behind it: indirect_continue_batch().
@@ -293,7 +312,9 @@ static bool indirect_run_batch(struct syslet_batch *batch, long *ret)
 		result = indirect_copy_call(&regs, &batch->params.syslet.caller_data, ucall);
 		if (unlikely(result))
 			break;
-		if (unlikely(!indirect_call(&regs, &batch->params, batch, &result)))
+		if (unlikely(!arch_indirect_is_valid(&regs)))
+			result = -ENOSYS;
+		else if (unlikely(!indirect_call_entry(&regs, batch, &result)))
 			return false;
 		if (unlikely(batch->left)) {
 			*ret = result;

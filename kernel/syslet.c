@@ -19,10 +19,10 @@
  *
  *   task P (submitter, then runner)      task C (spare, then carrier)
  *   --------------------------------     ---------------------------------
- *   syslet_call()
- *     arm: may it go async? has the      syslet_park()
- *     ring room? is C fresh?               set_current_state()
- *     PF_SYSLET_ARMED, dispatch             [A]
+ *   indirect_call()
+ *     syslet_prepare(): may it go async? syslet_park()
+ *     has the ring room? is C fresh?       set_current_state()
+ *     syslet_arm(), dispatch                [A]
  *   schedule()                             ctx->offer? no: schedule()
  *     sched_submit_work()
  *       syslet_block()                     ...
@@ -31,11 +31,11 @@
  *         [A] wake up C                    syslet_adopt()
  *   ... sleeps, wakes, works on ...          cmpxchg(&ctx->offer, token, 0) [B]
  *                                            TID, signals   (siglock)
- *   the handler returned                     all the rest
+ *   syslet_disarm()                          all the rest
  *     cmpxchg(&ctx->offer, token, 0) [B]     complete_all(&call->adopted) [C]
- *     failed: C was first                  returns to user space with
- *   syslet_finish()                        -ESYSLETPENDING
- *     wait for call->adopted [C]
+ *     failed: C was first                  goes on with the batch, or
+ *   syslet_finish()                        returns to user space with
+ *     wait for call->adopted [C]           -ESYSLETPENDING
  *     restart the call if it was
  *     interrupted, post the result
  *     syslet_park()
@@ -60,6 +60,12 @@
  *     it links them to a task, then looks whether that is a carrier. C first
  *     becomes the carrier, then looks for children of P. One of them sees the
  *     other; both have a full barrier in between.
+ *
+ * A batch (syslet_submit(2)) is in the hands of the carrier: a spare that takes
+ * over in the middle of one copies it before [C], and makes the calls that are
+ * left, before it returns to user space; so it may become a runner at once. P
+ * returns to the place where it entered the kernel, or where it parked, before
+ * it parks: its stack does not grow with the calls that it made.
  *
  * The hook may run with any sleeping lock held and in a page fault: it does
  * not allocate, fault or sleep. What it needs was prepared when arming: this

@@ -182,8 +182,12 @@ static struct syslet_kring *syslet_ring_alloc(const union futex_key *key, gfp_t 
  */
 void syslet_ring_put(struct syslet_kring *kring)
 {
-	struct syslet_ring_bucket *bucket = syslet_ring_bucket(&kring->key);
+	struct syslet_ring_bucket *bucket;
 
+	/* The thread that uses the ring has a reference, so this is the rule. */
+	if (likely(refcount_dec_not_one(&kring->refs)))
+		return;
+	bucket = syslet_ring_bucket(&kring->key);
 	if (!refcount_dec_and_lock(&kring->refs, &bucket->lock))
 		return;
 	hlist_del(&kring->node);
@@ -490,13 +494,13 @@ void syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uri
 			break;
 		syslet_ring_wait_for_room(post.kring);
 	}
-	trace_syslet_post(uring, status, caller_data, err);
 	if (likely(!err)) {
 		syslet_ring_put(post.kring);
 	} else {
 		atomic_long_inc(&syslet_lost);
 		syslet_ring_unreserve(post.kring);
 	}
+	trace_syslet_post(uring, status, caller_data, err);
 }
 
 /* --- wait ---------------------------------------------------------------- */

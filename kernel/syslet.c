@@ -542,7 +542,7 @@ bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret)
 		call->refused = true;
 		/* Who must not wait is to be told: see syslet_run(). */
 		if (!call->evict && !(call->args->flags & SYSLET_SYNC_OK))
-			set_notify_signal(from);
+			syslet_interrupt(from);
 		complete_all(&call->adopted);
 		return false;
 	}
@@ -618,6 +618,11 @@ static bool syslet_may_repeat(struct syslet_task *st)
 	       rcu_access_pointer(current->real_cred);
 }
 
+static bool syslet_is_cancelled(struct syslet_task *st)
+{
+	return READ_ONCE(st->ctx->dead) || READ_ONCE(st->call.cancelled);
+}
+
 /*
  * A runner has no signals but SIGKILL and SIGSTOP, so a call that was
  * interrupted is to be repeated after the stop or the task work that caused
@@ -635,7 +640,7 @@ static long syslet_restart(struct syslet_task *st, long ret)
 			return -EINTR;
 		syslet_handle_signals();
 		/* After what told us so was cleared: see syslet_ctx_kill(). */
-		if (READ_ONCE(st->ctx->dead) || READ_ONCE(st->call.cancelled))
+		if (syslet_is_cancelled(st))
 			return -ECANCELED;
 		if (ret == -ERESTART_RESTARTBLOCK)
 			ret = current->restart_block.fn(&current->restart_block);
@@ -671,7 +676,7 @@ static void syslet_finish(struct syslet_task *st, long ret)
 	ret = syslet_restart(st, ret);
 	WRITE_ONCE(call->finished, true);
 	/* Some calls do not ask to be repeated. */
-	if (ret == -EINTR && READ_ONCE(call->cancelled))
+	if (ret == -EINTR && syslet_is_cancelled(st))
 		ret = -ECANCELED;
 	/* What the call left for its return to user space is part of it. */
 	if (task_work_pending(current) || test_thread_flag(TIF_NOTIFY_RESUME))

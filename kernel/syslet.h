@@ -248,6 +248,7 @@ bool syslet_is_movable(struct task_struct *tsk);
 bool syslet_is_fresh(struct task_struct *tsk, struct task_struct *spare);
 void syslet_install_cred(const struct cred *new);
 void syslet_handle_signals(void);
+void syslet_interrupt(struct task_struct *tsk);
 
 /* syslet_tid.c: who appears under which TID. */
 void syslet_pass_tid(struct syslet_ctx *ctx, struct task_struct *from,

@@ -38,12 +38,13 @@ static int syslet_cancel_task(struct syslet_task *st, const struct syslet_cancel
 	spin_lock(&ctx->lock);
 	/* While it is listed its arguments are there. */
 	if (!list_empty(&call->node) && syslet_is_meant(call->args, what)) {
-		ret = -EALREADY;
 		if (!READ_ONCE(call->finished)) {
 			WRITE_ONCE(call->cancelled, true);
-			set_notify_signal(st->task);
+			syslet_interrupt(st->task);
 			trace_syslet_cancel(call);
 			ret = 0;
+		} else if (!READ_ONCE(call->posted)) {
+			ret = -EALREADY;
 		}
 	}
 	spin_unlock(&ctx->lock);

@@ -332,6 +332,7 @@ struct syslet_post {
 	struct syslet_ring __user	*uring;
 	u64				status;
 	u64				caller_data;
+	bool				*posted;
 };
 
 /* Called with the lock held. Sleeping here is what the lock order forbids. */
@@ -354,6 +355,7 @@ static int syslet_ring_add(const struct syslet_post *post, u32 *new_head)
 		return -EINVAL;
 	unsafe_put_user(post->status, &comp->status, efault);
 	unsafe_put_user(post->caller_data, &comp->caller_data, efault);
+	WRITE_ONCE(*post->posted, true);
 	/* [E] pairs with the program's acquire of kernel_head */
 	smp_wmb();
 	*new_head = head.kernel_head + 1;
@@ -363,6 +365,7 @@ static int syslet_ring_add(const struct syslet_post *post, u32 *new_head)
 
 efault:
 	user_access_end();
+	WRITE_ONCE(*post->posted, false);
 	return -EFAULT;
 }
 
@@ -471,6 +474,7 @@ void syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uri
 		.uring		= uring,
 		.status		= status,
 		.caller_data	= caller_data,
+		.posted		= posted,
 	};
 	int err;
 
@@ -481,11 +485,9 @@ void syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uri
 			continue;
 		if (err)
 			break;
-		WRITE_ONCE(*posted, true);
 		err = syslet_ring_try_post(&post);
 		if (!err)
 			break;
-		WRITE_ONCE(*posted, false);
 		if (err == -EFAULT && syslet_ring_fault_in(uring)) {
 			cond_resched();
 			continue;

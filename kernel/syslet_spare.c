@@ -641,6 +641,22 @@ long syslet_park(struct syslet_task *st)
 
 /* --- leaving ------------------------------------------------------------ */
 
+/**
+ * syslet_interrupt - end an interruptible sleep of a call
+ * @tsk: a task of the current process that has not exited
+ *
+ * As the freezer does: there is no signal. TIF_NOTIFY_SIGNAL would not do, as
+ * io_uring_enter(2) handles that and sleeps on.
+ *
+ * Context: Any but interrupts; siglock not held.
+ */
+void syslet_interrupt(struct task_struct *tsk)
+{
+	spin_lock_irq(syslet_siglock(tsk));
+	signal_wake_up(tsk, false);
+	spin_unlock_irq(syslet_siglock(tsk));
+}
+
 /* The thread is gone: parked spares exit, calls are told to come to an end. */
 static void syslet_ctx_kill(struct syslet_ctx *ctx)
 {
@@ -651,7 +667,7 @@ static void syslet_ctx_kill(struct syslet_ctx *ctx)
 	list_for_each_entry(st, &ctx->parked, node)
 		wake_up_process(st->task);
 	list_for_each_entry(st, &ctx->running, call.node)
-		set_notify_signal(st->task);
+		syslet_interrupt(st->task);
 	spin_unlock(&ctx->lock);
 
 	/* Otherwise it is running, and finds out itself. */

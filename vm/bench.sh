@@ -13,10 +13,22 @@ bench_micro()
 	ICOUNT=1 "$top/vm/guest.sh" bench-micro | tee "$out/micro.txt"
 }
 
-# Figures go to the file, complaints to the terminal.
+# figures FAMILY CMD: figures go to the file, complaints to the terminal.
 figures()
 {
-	"$top/vm/guest.sh" "$1" | tee -a "$out/ring.lines" | sed -u '/^{/d' >&2
+	"$top/vm/guest.sh" "$2" | tee -a "$out/$1.lines" | sed -u '/^{/d' >&2
+}
+
+table()
+{
+	python3 "$top/bench/table.py" "$out/$1.lines" "$out/$1.json"
+}
+
+bench_batch()
+{
+	: >"$out/batch.lines"
+	ICOUNT=1 figures batch bench-batch
+	table batch
 }
 
 # Real time varies: three times, for the median. A virtual CPU that waits does
@@ -24,11 +36,11 @@ figures()
 bench_ring()
 {
 	: >"$out/ring.lines"
-	ICOUNT=1 figures bench-ring
-	APPEND="${APPEND:-} idle=poll" figures 'bench-ring && bench-ring && bench-ring'
-	python3 "$top/bench/table.py" "$out/ring.lines" "$out/ring.json"
+	ICOUNT=1 figures ring bench-ring
+	APPEND="${APPEND:-} idle=poll" figures ring 'bench-ring && bench-ring && bench-ring'
+	table ring
 }
 
-for name in ${ONLY:-micro ring}; do
+for name in ${ONLY:-micro batch ring}; do
 	"bench_$name"
 done

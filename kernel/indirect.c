@@ -54,16 +54,15 @@ static int indirect_copy_params_ver0(struct indirect_params *params,
 				     const struct indirect_params __user *uparams)
 {
 	const u64 __user *from = (const u64 __user *)uparams;
-	u64 *to = (u64 *)params;
 
 	if (!user_read_access_begin(uparams, sizeof(*uparams)))
 		return -EFAULT;
-	arch_indirect_get_word(to[0], &from[0], efault);
-	arch_indirect_get_word(to[1], &from[1], efault);
-	arch_indirect_get_word(to[2], &from[2], efault);
-	arch_indirect_get_word(to[3], &from[3], efault);
-	arch_indirect_get_word(to[4], &from[4], efault);
-	arch_indirect_get_word(to[5], &from[5], efault);
+	arch_indirect_get_word(params, 0, &from[0], efault);
+	arch_indirect_get_word(params, 8, &from[1], efault);
+	arch_indirect_get_word(params, 16, &from[2], efault);
+	arch_indirect_get_word(params, 24, &from[3], efault);
+	arch_indirect_get_word(params, 32, &from[4], efault);
+	arch_indirect_get_word(params, 40, &from[5], efault);
 	user_read_access_end();
 	return 0;
 
@@ -227,7 +226,7 @@ static __always_inline int indirect_copy_call(struct pt_regs *regs, u64 *caller_
 	if (!user_access_begin(ucall, sizeof(*ucall)))
 		return -EFAULT;
 	arch_indirect_get_call(regs, &ucall->nr, ucall->args, efault);
-	arch_indirect_get_word(*caller_data, &ucall->caller_data, efault);
+	arch_indirect_get_word(caller_data, 0, &ucall->caller_data, efault);
 	unsafe_put_user(-ESYSLETPENDING, &ucall->result, efault);
 	user_access_end();
 	return 0;

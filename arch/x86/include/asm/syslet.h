@@ -49,27 +49,31 @@ static inline unsigned int indirect_nr_syscalls(void)
  */
 
 /*
- * A word from user space to kernel memory, after user_access_begin().
- * unsafe_get_user() tests each word anew if the compiler does not know asm
- * goto with outputs.
+ * A word from user space to an offset of kernel memory, after
+ * user_access_begin(). unsafe_get_user() tests each word anew if the compiler
+ * does not know asm goto with outputs.
  */
-#define arch_indirect_get_word(to, from, label)					\
+#define arch_indirect_get_word(base, off, from, label)				\
 	asm goto("1: mov %[_from], %%rax\n"					\
-		 "mov %%rax, %[_to]\n"						\
+		 "mov %%rax, %c[_off](%[_base])\n"				\
 		 _ASM_EXTABLE_UA(1b, %l[label])					\
-		 : : [_from] "m" (*(const u64 __force *)(from)), [_to] "m" (to)	\
+		 : : [_from] "m" (*(const u64 __force *)(from)),		\
+		     [_base] "r" (base), [_off] "i" (off)			\
 		 : "rax", "memory" : label)
+
+#define arch_indirect_get_reg(regs, reg, from, label)				\
+	arch_indirect_get_word(regs, offsetof(struct pt_regs, reg), from, label)
 
 /* Number and arguments of a call, after user_access_begin(). */
 #define arch_indirect_get_call(regs, unr, uargs, label)				\
 do {										\
-	arch_indirect_get_word((regs)->orig_ax, unr, label);			\
-	arch_indirect_get_word((regs)->di, &(uargs)[0], label);			\
-	arch_indirect_get_word((regs)->si, &(uargs)[1], label);			\
-	arch_indirect_get_word((regs)->dx, &(uargs)[2], label);			\
-	arch_indirect_get_word((regs)->r10, &(uargs)[3], label);		\
-	arch_indirect_get_word((regs)->r8, &(uargs)[4], label);			\
-	arch_indirect_get_word((regs)->r9, &(uargs)[5], label);			\
+	arch_indirect_get_reg(regs, orig_ax, unr, label);			\
+	arch_indirect_get_reg(regs, di, &(uargs)[0], label);			\
+	arch_indirect_get_reg(regs, si, &(uargs)[1], label);			\
+	arch_indirect_get_reg(regs, dx, &(uargs)[2], label);			\
+	arch_indirect_get_reg(regs, r10, &(uargs)[3], label);			\
+	arch_indirect_get_reg(regs, r8, &(uargs)[4], label);			\
+	arch_indirect_get_reg(regs, r9, &(uargs)[5], label);			\
 } while (0)
 
 void arch_indirect_to_ia32(struct pt_regs *regs);

@@ -74,6 +74,16 @@ static bool syslet_may_retire(struct task_struct *tsk)
 	return !thread_group_leader(tsk);
 }
 
+static void __syslet_retire(struct syslet_task *st)
+{
+	lockdep_assert_held(&st->ctx->lock);
+
+	list_del_init(&st->node);
+	st->ctx->nr_parked--;
+	st->retire = true;
+	wake_up_process(st->task);
+}
+
 /*
  * Every SYSLET_IDLE: retire as many spares as were parked all the time, the
  * ones that were parked first. One is always left.
@@ -93,10 +103,7 @@ static void syslet_reap(struct work_struct *work)
 			break;
 		if (st == ctx->next || !syslet_may_retire(st->task))
 			continue;
-		list_del_init(&st->node);
-		ctx->nr_parked--;
-		st->retire = true;
-		wake_up_process(st->task);
+		__syslet_retire(st);
 		idle--;
 	}
 	ctx->low_parked = ctx->nr_parked;
@@ -432,10 +439,7 @@ static bool syslet_choose_parked(struct syslet_ctx *ctx)
 		/* It will be fresh again, or stays unused. */
 		if (!syslet_may_retire(st->task))
 			continue;
-		list_del_init(&st->node);
-		ctx->nr_parked--;
-		st->retire = true;
-		wake_up_process(st->task);
+		__syslet_retire(st);
 	}
 	WRITE_ONCE(ctx->next, found);
 	spin_unlock(&ctx->lock);
@@ -879,10 +883,7 @@ static bool syslet_retire_all(struct syslet_ctx *ctx)
 			all = false;
 			continue;
 		}
-		list_del_init(&st->node);
-		ctx->nr_parked--;
-		st->retire = true;
-		wake_up_process(st->task);
+		__syslet_retire(st);
 	}
 	if (queued)
 		ctx->reap_queued = false;

@@ -19,6 +19,22 @@ static __always_inline long raw(long nr, long a, long b, long c, long d)
 	return ret;
 }
 
+/* The other gate: numbers and arguments of i386, pointers below 4 GB. */
+static inline long i386_call(long nr, long a, long b, long c, long d, long e)
+{
+	int ret;
+
+	asm volatile("int $0x80" : "=a" (ret)
+		     : "a" (nr), "b" (a), "c" (b), "d" (c), "S" (d), "D" (e)
+		     : "r8", "r9", "r10", "r11", "memory", "cc");
+	return ret;
+}
+
+static inline bool have_i386(void)
+{
+	return i386_call(20, 0, 0, 0, 0, 0) == getpid();
+}
+
 /* A read of an empty pipe, ready to be made by raw_pending(). */
 struct raw_call {
 	struct indirect_registers regs;

@@ -168,6 +168,21 @@ static const char *use_ring(struct syslet_ring *ring, struct servant *s)
 	return NULL;
 }
 
+/* Rings enough to be in all buckets of the kernel's table: none of them is locked. */
+static const char *look_for_many_rings(void)
+{
+	struct __kernel_timespec none = {};
+	struct syslet_ring *r = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(r != MAP_FAILED);
+	for (unsigned int i = 0; i < 4 * PAGE / sizeof(*r); i++) {
+		r[i].elements = 4;
+		CHECK(sys_ring_wait(&r[i], 0, 1, &none, 0) == -ETIME);
+	}
+	return NULL;
+}
+
 /* Where only an entry is missing: no lock is held by who waits for that. */
 static const char *use_stuck_ring(struct syslet_ring *ring)
 {
@@ -219,7 +234,7 @@ TEST_F(stuck, only_its_own_calls_wait_for_a_page_and_arrive_once)
 	ASSERT_TRUE(end_call(&b[0]) && end_call(&b[1]));
 	ASSERT_TRUE(stuck_seen(s));
 
-	err = use_ring(self->other, helps);
+	err = use_ring(self->other, helps) ?: look_for_many_rings();
 	if (!err && !s->head)
 		err = use_stuck_ring(s->ring);
 	ASSERT_EQ(NULL, err) TH_LOG("%s", err);

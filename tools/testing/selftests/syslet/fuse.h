@@ -103,7 +103,8 @@ static inline bool fuse_serve_one(int dev, struct fuse_request *req, struct fuse
 		fuse_reply_attr(dev, unique);
 		break;
 	case FUSE_OPEN:
-		fuse_reply(dev, unique, 0, &(struct fuse_open_out){ }, sizeof(struct fuse_open_out));
+		fuse_reply(dev, unique, 0, &(struct fuse_open_out){ },
+			   sizeof(struct fuse_open_out));
 		break;
 	case FUSE_READ:
 		if (d->withheld >= 0 && req->read.offset / FUSE_PAGE == (uint64_t)d->withheld)

@@ -19,22 +19,6 @@ static __always_inline long raw(long nr, long a, long b, long c, long d)
 	return ret;
 }
 
-/* The other gate: numbers and arguments of i386, pointers below 4 GB. */
-static inline long i386_call(long nr, long a, long b, long c, long d, long e)
-{
-	int ret;
-
-	asm volatile("int $0x80" : "=a" (ret)
-		     : "a" (nr), "b" (a), "c" (b), "d" (c), "S" (d), "D" (e)
-		     : "r8", "r9", "r10", "r11", "memory", "cc");
-	return ret;
-}
-
-static inline bool have_i386(void)
-{
-	return i386_call(20, 0, 0, 0, 0, 0) == getpid();
-}
-
 /* A read of an empty pipe, ready to be made by raw_pending(). */
 struct raw_call {
 	struct indirect_registers regs;
@@ -66,21 +50,27 @@ static inline void *low_memory(void)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* The i386 ABI, by the gate that 64-bit programs can use as well. */
-static inline long i386_call(long nr, long a, long b, long c, long d)
+/*
+ * The i386 ABI, by the gate that 64-bit programs can use as well: numbers of
+ * i386, pointers to low memory.
+ */
+#define i386_call(nr, ...)	i386_gate(nr, (const long[5]){ __VA_ARGS__ })
+
+static inline long i386_gate(long nr, const long *args)
 {
-	long ret;
+	int ret;
 
 	asm volatile("int $0x80" : "=a" (ret)
-		     : "a" (nr), "b" (a), "c" (b), "d" (c), "S" (d)
-		     : "memory", "r8", "r9", "r10", "r11");
-	return (int)ret;
+		     : "a" (nr), "b" (args[0]), "c" (args[1]), "d" (args[2]),
+		       "S" (args[3]), "D" (args[4])
+		     : "r8", "r9", "r10", "r11", "memory", "cc");
+	return ret;
 }
 
 static inline bool have_ia32(void)
 {
 	/* getpid */
-	return i386_call(20, 0, 0, 0, 0) != -ENOSYS;
+	return i386_call(20, 0) == getpid();
 }
 
 #endif /* __SYSLET_RAW_H */

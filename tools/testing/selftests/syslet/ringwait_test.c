@@ -58,7 +58,7 @@ FIXTURE_VARIANT_ADD(wait, i386) { .wait = i386_ring_wait };
 
 FIXTURE_SETUP(wait)
 {
-	if (variant->wait == i386_ring_wait && !have_i386())
+	if (variant->wait == i386_ring_wait && !have_ia32())
 		SKIP(return, "no IA32 emulation");
 	self->wait = variant->wait;
 	self->p = (void *)low_pages(4096);

@@ -164,7 +164,7 @@ static int syslet_use_ring(struct syslet_ctx *ctx, u64 addr)
 	if (ctx->ring)
 		syslet_ring_put(ctx->ring);
 	ctx->ring = ring;
-	ctx->ring_addr = addr;
+	WRITE_ONCE(ctx->ring_addr, addr);
 	/* After an execve(), which nobody else has survived. */
 	if (unlikely(ctx->dead))
 		syslet_revive(ctx);
@@ -176,20 +176,20 @@ static int syslet_use_ring(struct syslet_ctx *ctx, u64 addr)
  * need, so that finishing it cannot fail. -EAGAIN if it may not; nothing has
  * run then, and the restart codes can be returned as well.
  */
-static int syslet_prepare_call(struct syslet_task *st,
-			       struct pt_regs *regs,
-			       const struct syslet_args *args)
+static __always_inline int syslet_prepare_call(struct syslet_task *st,
+					       struct pt_regs *regs,
+					       const struct syslet_args *args)
 {
 	struct syslet_ctx *ctx = st->ctx;
 	struct syslet_call_state *call = &st->call;
 	int err;
 
-	if (unlikely(ctx->ring_addr != args->completion_ring_ptr)) {
+	if (unlikely(READ_ONCE(ctx->ring_addr) != args->completion_ring_ptr)) {
 		err = syslet_use_ring(ctx, args->completion_ring_ptr);
 		if (err)
 			return err;
 	}
-	err = syslet_ring_has_room(ctx->ring, u64_to_user_ptr(ctx->ring_addr));
+	err = syslet_ring_has_room(ctx->ring, u64_to_user_ptr(args->completion_ring_ptr));
 	if (err)
 		return err;
 	err = syslet_prepare_spare(ctx);
@@ -684,8 +684,9 @@ static void syslet_finish(struct syslet_task *st, long ret)
 
 	trace_syslet_finish(call, ret);
 	syslet_delay(SYSLET_POINT_FINISH);
-	syslet_ring_post(call->ring, u64_to_user_ptr(call->args->completion_ring_ptr),
-			 ret, call->args->caller_data, &call->posted);
+	if (syslet_ring_post(call->ring, u64_to_user_ptr(call->args->completion_ring_ptr),
+			     ret, call->args->caller_data, &call->posted))
+		WRITE_ONCE(st->ctx->ring_addr, 0);
 	call->ring = NULL;
 	if (call->eventfd)
 		eventfd_signal(call->eventfd);

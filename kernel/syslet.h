@@ -141,7 +141,8 @@ struct syslet_task {
  * @dead: the thread has exited or has called execve(): no one parks any more
  * @reap: retires spares that nobody needed for a while
  * @ring: the ring last used, looked up once; a reference. Carrier only.
- * @ring_addr: its address
+ * @ring_addr: its address; 0 by a runner that found another ring there: to be
+ *	       looked up again
  * @rcu: freed by RCU, for syslet_is_helper()
  */
 struct syslet_ctx {
@@ -291,7 +292,7 @@ void syslet_ring_put(struct syslet_kring *kring);
 int syslet_ring_has_room(struct syslet_kring *kring, struct syslet_ring __user *uring);
 void syslet_ring_reserve(struct syslet_kring *kring);
 void syslet_ring_unreserve(struct syslet_kring *kring);
-void syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uring,
+bool syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uring,
 		      u64 status, u64 caller_data, bool *posted);
 
 #endif /* _KERNEL_SYSLET_H */

@@ -48,6 +48,8 @@
 #include <linux/time_namespace.h>
 #include <linux/uaccess.h>
 
+#include <asm/syslet.h>
+
 #include "futex/futex.h"
 #include "syslet.h"
 
@@ -251,22 +253,26 @@ struct syslet_ring_head {
 	u32	kernel_head;
 	u32	user_tail;
 	u32	elements;
+	u32	wait_group;
 };
 
 /* -EFAULT also if the page is not there and faults are disabled. */
-static int syslet_ring_read(struct syslet_ring __user *uring,
-			    struct syslet_ring_head *head)
+static __always_inline int syslet_ring_read(struct syslet_ring __user *uring,
+					    struct syslet_ring_head *head)
 {
-	if (!user_access_begin(uring, sizeof(*uring)))
+	const u64 __user *from = (const u64 __user *)uring;
+
+	BUILD_BUG_ON(sizeof(*head) != sizeof(*uring));
+
+	if (!user_read_access_begin(uring, sizeof(*uring)))
 		return -EFAULT;
-	unsafe_get_user(head->kernel_head, &uring->kernel_head, efault);
-	unsafe_get_user(head->user_tail, &uring->user_tail, efault);
-	unsafe_get_user(head->elements, &uring->elements, efault);
-	user_access_end();
+	arch_indirect_get_word(head, 0, &from[0], efault);
+	arch_indirect_get_word(head, 8, &from[1], efault);
+	user_read_access_end();
 	return 0;
 
 efault:
-	user_access_end();
+	user_read_access_end();
 	return -EFAULT;
 }
 
@@ -289,7 +295,7 @@ static bool syslet_ring_is_valid(const struct syslet_ring_head *head)
  */
 int syslet_ring_has_room(struct syslet_kring *kring, struct syslet_ring __user *uring)
 {
-	struct syslet_ring_head head;
+	struct syslet_ring_head head __uninitialized;
 
 	if (syslet_ring_read(uring, &head))
 		return -EFAULT;
@@ -340,7 +346,7 @@ static int syslet_ring_add(const struct syslet_post *post, u32 *new_head)
 {
 	struct syslet_ring __user *uring = post->uring;
 	struct syslet_completion __user *comp;
-	struct syslet_ring_head head;
+	struct syslet_ring_head head __uninitialized;
 
 	if (syslet_ring_read(uring, &head))
 		return -EFAULT;
@@ -406,7 +412,7 @@ static int syslet_ring_try_post(const struct syslet_post *post)
 }
 
 /* The call has a ring in its hands; what is mapped there decides. */
-static int syslet_ring_follow(struct syslet_post *post)
+static int syslet_ring_follow(struct syslet_post *post, bool *moved)
 {
 	union futex_key key;
 	int err;
@@ -415,6 +421,7 @@ static int syslet_ring_follow(struct syslet_post *post)
 	if (err || likely(futex_match(&post->kring->key, &key)))
 		return err;
 
+	*moved = true;
 	syslet_ring_unreserve(post->kring);
 	post->kring = syslet_ring_get_key(&key, GFP_KERNEL | __GFP_NOFAIL);
 	atomic_inc(&post->kring->reserved);
@@ -424,7 +431,7 @@ static int syslet_ring_follow(struct syslet_post *post)
 /* Make the entry present; false if it is not there. */
 static bool syslet_ring_fault_in(struct syslet_ring __user *uring)
 {
-	struct syslet_ring_head head;
+	struct syslet_ring_head head __uninitialized;
 	size_t slot;
 
 	/* All of the head: its first word was seen to be there. */
@@ -465,8 +472,9 @@ static void syslet_ring_wait_for_room(struct syslet_kring *kring)
  * completion is lost; that is counted (kernel.syslet_lost) and traced.
  *
  * Context: Process context of the address space; may sleep.
+ * Return: true if another ring was found at that address.
  */
-void syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uring,
+bool syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uring,
 		      u64 status, u64 caller_data, bool *posted)
 {
 	struct syslet_post post = {
@@ -476,10 +484,11 @@ void syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uri
 		.caller_data	= caller_data,
 		.posted		= posted,
 	};
+	bool moved = false;
 	int err;
 
 	for (;;) {
-		err = syslet_ring_follow(&post);
+		err = syslet_ring_follow(&post, &moved);
 		/* The page cannot be had now: in a small memory cgroup, say. */
 		if (err == -ENOMEM && !schedule_timeout_killable(1))
 			continue;
@@ -503,6 +512,7 @@ void syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uri
 		syslet_ring_unreserve(post.kring);
 	}
 	trace_syslet_post(uring, status, caller_data, err);
+	return moved;
 }
 
 /* --- wait ---------------------------------------------------------------- */
@@ -514,7 +524,7 @@ void syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uri
 static int syslet_ring_queue(struct syslet_kring *kring, struct syslet_ring __user *uring,
 			     struct syslet_waiter *w)
 {
-	struct syslet_ring_head head;
+	struct syslet_ring_head head __uninitialized;
 	int ret;
 
 	spin_lock(&kring->lock);
@@ -572,7 +582,7 @@ static int __syslet_ring_wait(struct syslet_kring *kring, struct syslet_ring __u
 		.idx	= idx,
 		.nr	= nr ?: 1,
 	};
-	struct syslet_ring_head head;
+	struct syslet_ring_head head __uninitialized;
 	int ret;
 
 	INIT_LIST_HEAD(&w.node);

@@ -689,7 +689,7 @@ static void syslet_drop_ring(struct syslet_ctx *ctx)
 	if (ctx->ring)
 		syslet_ring_put(ctx->ring);
 	ctx->ring = NULL;
-	ctx->ring_addr = 0;
+	WRITE_ONCE(ctx->ring_addr, 0);
 }
 
 /*

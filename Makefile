@@ -17,7 +17,7 @@ kernel:
 	@vm/kernel.sh $(GUEST)
 
 lib:
-	@$(MAKE) --no-print-directory -C lib/libsyslet
+	@$(MAKE) --no-print-directory -C lib/libsyslet lib
 
 install:
 	@$(MAKE) --no-print-directory -C lib/libsyslet install

@@ -21,283 +21,409 @@
  *	}
  *	syslet_queue_exit(&q);
  *
- * Memory that a pending call uses (buffers, names, the queue itself) has to
- * stay until its completion was taken.
+ * Calls can be collected, and made by one system call for all. Their results
+ * are then taken from the queue, all of them, whether they blocked or not:
  *
- * Threads: a queue may be used by one thread at a time; any number of threads
- * may have queues. Signals: nothing here may be called from a signal handler.
- * fork: a child must not use the queues of its parent.
+ *	for (i = 0; i < n; i++)
+ *		syslet_prep_lstat(&q, i, name[i], &st[i]);
+ *	while (q.pending) {
+ *		syslet_wait(&q, &c, NULL);	makes the calls, too
+ *		...st[c.caller_data] is filled if syslet_status(&c) is 0...
+ *	}
+ *
+ * Results: functions return -errno, never -1, and leave errno as it was.
+ *
+ * Memory that a call uses (buffers, names, structs) has to stay, and what is
+ * written must not be read, until the call's result was returned or taken. The
+ * queue must not be moved or copied between init and exit.
+ *
+ * Threads: a queue is for one thread at a time. It may change hands (under a
+ * lock of the program, say), calls under way or not; but when a thread exits
+ * the kernel cancels the calls that it made. Any number of threads may have
+ * queues; they share nothing.
+ *
+ * Signals: a handler must not use a queue that the code which it interrupts
+ * may be using. With a queue that has SYSLET_QUEUE_NO_THREADS, and that is
+ * not in use otherwise while the handler may run, all functions but
+ * syslet_queue_init() and syslet_queue_exit() are async-signal-safe. So are
+ * syslet_status(), syslet_is_async(), syslet_probe(), syslet_get_support(),
+ * syslet_version() and syslet_queue_stats() always. With other queues a
+ * handler must not make calls, as the library may create threads for them.
+ * Threads of the library have all signals blocked.
+ *
+ * fork: in the child a queue of the parent is dead. All functions that return
+ * errors say -ENXIO, and do nothing; syslet_queue_exit() frees its memory and
+ * leaves the parent's calls alone. (Linux 4.14 or later.) A child of vfork()
+ * is like a handler: it must not use the queue.
  *
  * Kernels without syslets: the calls run on threads of the library instead,
- * with the same results through the same functions. syslet_is_async() tells.
+ * with the same results through the same functions; more of them are pending
+ * then. The same happens to single calls that the kernel cannot make
+ * asynchronous. syslet_is_async() and syslet_queue_stats() tell.
  */
 #ifndef LIBSYSLET_H
 #define LIBSYSLET_H
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 #include <time.h>
 
 #include <linux/indirect.h>
 #include <linux/syslet.h>
+#include <linux/time_types.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+/* For those who cannot use inline functions the library exports them as well. */
+#ifndef SYSLET_INLINE
+#define SYSLET_INLINE	static inline
+#endif
+
+/* A pointer as an argument of a call, or as data of the caller. */
+#define SYSLET_PTR(p)	((uint64_t)(uintptr_t)(p))
+
+/*
+ * Seconds have 64 bits: struct timespec, but in 32-bit programs whose time_t
+ * has 32 bits struct __kernel_timespec.
+ */
+#if defined(__LP64__) || defined(__USE_TIME_BITS64) || \
+	(defined(_REDIR_TIME64) && _REDIR_TIME64)
+typedef struct timespec		syslet_timespec;
+#else
+typedef struct __kernel_timespec	syslet_timespec;
+#endif
+
+/* --- versions and what the kernel has ---------------------------------------- */
+
+#define SYSLET_VERSION_MAJOR	0
+#define SYSLET_VERSION_MINOR	1
+#define SYSLET_VERSION_NR(major, minor)	((major) << 16 | (minor))
+/* Of this header. */
+#define SYSLET_VERSION	SYSLET_VERSION_NR(SYSLET_VERSION_MAJOR, SYSLET_VERSION_MINOR)
+
+/* Version of the library that runs, as SYSLET_VERSION_NR(). */
+int syslet_version(void);
+
+/*
+ * 1 if the kernel makes calls of this thread asynchronous; 0 if the library
+ * would use threads. Makes one system call.
+ */
+int syslet_probe(void);
+
+/* syslet_support.features: system calls that the kernel has */
+#define SYSLET_HAS_INDIRECT	(1U << 0)
+#define SYSLET_HAS_CANCEL	(1U << 1)
+#define SYSLET_HAS_SUBMIT	(1U << 2)
+
+/**
+ * struct syslet_support - what there is for the calling thread
+ * @error: 0: its calls can be asynchronous; -ENOSYS: the kernel has no
+ *	   syslets (or a filter says so: see @filtered); -EAGAIN: it has, but
+ *	   not for this thread as it is now (traced, filtered, used io_uring ...);
+ *	   others, as -EPERM: a filter or another policy forbids indirect(2)
+ * @features: SYSLET_HAS_*
+ * @filtered: 1 if the thread has seccomp filters
+ * @reserved: 0
+ */
+struct syslet_support {
+	int32_t		error;
+	uint32_t	features;
+	uint32_t	filtered;
+	uint32_t	reserved[5];
+};
+
+/* syslet_probe() with the reasons. Makes some system calls; returns @error. */
+int syslet_get_support(struct syslet_support *support);
+
+/* --- queues ---------------------------------------------------------------- */
+
 struct syslet_threads;
-struct statx;
 
 /**
  * struct syslet_queue - where calls are made and completions are taken
  *
- * Its fields are for the inline functions below only, but for the counters:
- * @calls: calls made
- * @pending: calls whose completion has not been taken
- * @blocked: calls that returned -ESYSLETPENDING so far
- * @on_threads: those of them that ran on a thread of the library
+ * To be read by the program, written by the library only:
+ * @entries: how many calls can be pending
+ * @pending: calls that were prepared or have blocked, whose results have not
+ *	     been taken
+ * @calls: calls made so far; this and the following are 64-bit counters
+ * @blocked: those of them that returned -ESYSLETPENDING
+ * @on_threads: those of them that the library gave to a thread
+ * @synchronous: calls that the library made as plain system calls
+ * @refused: calls that the kernel answered with -EAGAIN
+ * @batches: system calls that made a batch
+ *
+ * The other fields are for the functions below.
  */
 struct syslet_queue {
 	struct syslet_ring	*ring;
+	struct syslet_call	*batch;
 	struct syslet_threads	*threads;
-	unsigned int		flags;
-	unsigned int		entries;
-	unsigned int		pending;
-	unsigned int		threads_pending;
+	uint32_t		flags;
+	uint32_t		entries;
+	uint32_t		pending;
+	uint32_t		kernel_pending;
+	uint32_t		threads_pending;
+	uint32_t		results;
+	uint32_t		prepared;
+	uint32_t		flushed;
+	uint32_t		taken;
+	uint32_t		canceled;
+	uint32_t		max_threads;
+	int32_t			eventfd;
 	uint64_t		calls;
 	uint64_t		blocked;
 	uint64_t		on_threads;
+	uint64_t		synchronous;
+	uint64_t		refused;
+	uint64_t		batches;
+	uint64_t		reserved[4];
 };
 
-/* syslet_queue_init(): use threads even if the kernel has syslets. */
-#define SYSLET_QUEUE_THREADS	(1U << 0)
+/* syslet_queue_init() */
 
+/* Use threads even if the kernel has syslets. */
+#define SYSLET_QUEUE_THREADS	(1U << 0)
 /*
- * 1 if the kernel makes calls of this thread asynchronous; 0 if the library
- * would use threads.
+ * Never use threads: the queue fails to be made on a kernel without syslets,
+ * and a call that the kernel cannot make asynchronous gives -EAGAIN, not run.
  */
-int syslet_probe(void);
+#define SYSLET_QUEUE_NO_THREADS	(1U << 1)
 
 /*
  * A queue for at most @entries pending calls (1 to 2^20; rounded up to a power
- * of two). 0, -EINVAL or -ENOMEM.
+ * of two). Takes about 90 bytes for each. 0 or
+ *
+ * -EINVAL	@entries or @flags are bad
+ * -ENOMEM	no memory
+ * -ENOSYS, -EAGAIN, -EPERM	SYSLET_QUEUE_NO_THREADS, and the kernel makes
+ *		no syslets for this thread; see struct syslet_support
  */
 int syslet_queue_init(struct syslet_queue *q, unsigned int entries, unsigned int flags);
 
 /*
- * Waits for pending calls, which are lost otherwise, and frees what the queue
- * has allocated.
+ * Waits for pending calls (syslet_cancel_all() may make that shorter), drops
+ * their results and what was prepared but not flushed, and frees what the
+ * queue has allocated. A queue of all zeros is left alone.
  */
 void syslet_queue_exit(struct syslet_queue *q);
 
 /* Does the kernel make the calls of this queue asynchronous? */
-static inline bool syslet_is_async(const struct syslet_queue *q)
+SYSLET_INLINE bool syslet_is_async(const struct syslet_queue *q)
 {
 	return !(q->flags & SYSLET_QUEUE_THREADS);
 }
 
 /*
- * Any system call. Its result, or -ESYSLETPENDING; -EBUSY if the queue has as
- * many pending calls as it has entries: take completions first.
+ * The eventfd(2) @fd is signalled when results can be taken: for every call
+ * that completes later, and once for a flush in which some completed. For
+ * calls made from now on; -1: no longer. @fd has to stay open until they are
+ * complete. More signals than results may come; after one, take all there are.
+ * 0; -EINVAL: not a descriptor; -ENXIO.
+ */
+int syslet_queue_eventfd(struct syslet_queue *q, int fd);
+
+/*
+ * At most @max threads for calls (not 0; there is one for each call under way
+ * else). A call waits for its turn when all are busy: a program whose calls wait
+ * for other calls of the same queue may then wait forever. 0, -EINVAL or -ENXIO.
+ */
+int syslet_queue_max_threads(struct syslet_queue *q, unsigned int max);
+
+/**
+ * struct syslet_stats - what a queue has done so far
+ * @calls: calls made, single or from a batch
+ * @at_once: those of them that had their result at once; @blocked are the rest
+ * @blocked: see struct syslet_queue for these ...
+ * @on_threads: ...
+ * @synchronous: ...
+ * @refused: ...
+ * @batches: ...
+ * @pending: calls prepared, or blocked, whose results have not been taken
+ * @reserved: 0
+ */
+struct syslet_stats {
+	uint64_t	calls;
+	uint64_t	at_once;
+	uint64_t	blocked;
+	uint64_t	on_threads;
+	uint64_t	synchronous;
+	uint64_t	refused;
+	uint64_t	batches;
+	uint64_t	pending;
+	uint64_t	reserved[8];
+};
+
+void syslet_queue_stats(const struct syslet_queue *q, struct syslet_stats *stats);
+
+/* --- making calls ------------------------------------------------------------ */
+
+/*
+ * Any system call, by its number. @data comes back with the completion, if
+ * there will be one. The result of the call, or
+ *
+ * -ESYSLETPENDING	a completion will come
+ * -EBUSY	@q->pending is @q->entries already: take results first
+ * -EAGAIN	(with the call's own meaning, or) no thread can be had; not run
+ * -EINVAL	(or) the call cannot be made for another task: fork, exec, exit ...
+ * -ENXIO	(or) the queue is from before a fork
  */
 long syslet_call(struct syslet_queue *q, uint64_t data, long nr,
 		 uint64_t a0, uint64_t a1, uint64_t a2,
 		 uint64_t a3, uint64_t a4, uint64_t a5);
 
-/* Take a completion if there is one: 0 or -EAGAIN. */
-int syslet_peek(struct syslet_queue *q, struct syslet_completion *c);
+/*
+ * Prepare a call for the next flush. Its result, also if it does not block,
+ * will be taken by syslet_wait() and the like. 0; -EBUSY as above; -ENXIO.
+ */
+SYSLET_INLINE int syslet_prep(struct syslet_queue *q, uint64_t data, long nr,
+			      uint64_t a0, uint64_t a1, uint64_t a2,
+			      uint64_t a3, uint64_t a4, uint64_t a5)
+{
+	struct syslet_call *call;
+
+	if (q->pending >= q->entries)
+		return -EBUSY;
+	if (!q->ring->elements)
+		return -ENXIO;
+	call = &q->batch[q->prepared++ & (q->entries - 1)];
+	q->pending++;
+	call->nr = (uint64_t)nr;
+	call->args[0] = a0;
+	call->args[1] = a1;
+	call->args[2] = a2;
+	call->args[3] = a3;
+	call->args[4] = a4;
+	call->args[5] = a5;
+	call->caller_data = data;
+	return 0;
+}
 
 /*
- * Take a completion; wait for it, @timeout at most (relative, NULL: without a
- * limit). 0, -ETIME, -EINTR, or -ENOENT if no call is pending.
+ * Make the calls that are prepared: one system call, if the kernel has
+ * syslet_submit(2). They start in the order in which they were prepared (but
+ * for those that go to threads), and may end in any. Does not wait. How many
+ * were made, 0 if none was prepared; results are taken by syslet_wait() and
+ * the like. -EINTR: a signal came before the first; flush again. -ENXIO.
+ *
+ * The functions that wait flush first: what is not made never completes.
  */
-int syslet_wait(struct syslet_queue *q, struct syslet_completion *c,
-		const struct timespec *timeout);
+int syslet_flush(struct syslet_queue *q);
+
+/*
+ * Ask for the pending calls with this @data (for all) not to be finished:
+ *
+ * 0		asked, or not started yet: will most likely end with -ECANCELED
+ *		or -EINTR
+ * -EALREADY	under way, and not to be stopped
+ * -ENOENT	no such call is under way (any more)
+ * -ENXIO	the queue is from before a fork
+ *
+ * Results still come, and have to be taken. A call that moved data says how
+ * much, as it would for a signal.
+ */
+int syslet_cancel(struct syslet_queue *q, uint64_t data);
+int syslet_cancel_all(struct syslet_queue *q);
+
+/* --- taking results ---------------------------------------------------------- */
 
 /* Result of the call that a completion is for. */
-static inline long syslet_status(const struct syslet_completion *c)
+SYSLET_INLINE long syslet_status(const struct syslet_completion *c)
 {
 	return (long)c->status;
 }
 
-/* --- calls by name: as their system calls, and the data for a completion --- */
+/* For syslet_peek() only: completions of calls that have blocked. */
+int syslet_peek_ring(struct syslet_queue *q, struct syslet_completion *c);
 
-#define SYSLET_PTR(p)	((uint64_t)(uintptr_t)(p))
-
-static inline long syslet_read(struct syslet_queue *q, uint64_t data,
-			       int fd, void *buf, size_t count)
+/*
+ * Take a result if there is one: 0, -EAGAIN or -ENXIO. Calls of a batch that
+ * did not block come first, in the order in which they were prepared.
+ */
+SYSLET_INLINE int syslet_peek(struct syslet_queue *q, struct syslet_completion *c)
 {
-	return syslet_call(q, data, SYS_read, fd, SYSLET_PTR(buf), count, 0, 0, 0);
+	const struct syslet_call *call;
+
+	if (!q->results || !q->ring->elements)
+		return syslet_peek_ring(q, c);
+	do
+		call = &q->batch[q->taken++ & (q->entries - 1)];
+	while (call->result == -ESYSLETPENDING);
+	c->status = (uint64_t)call->result;
+	c->caller_data = call->caller_data;
+	q->pending--;
+	if (!--q->results) {
+		q->taken = q->flushed;
+		/* From the start again: a batch does not get into two pieces. */
+		if (q->flushed == q->prepared)
+			q->taken = q->flushed = q->prepared = 0;
+	}
+	return 0;
 }
 
-static inline long syslet_write(struct syslet_queue *q, uint64_t data,
-				int fd, const void *buf, size_t count)
-{
-	return syslet_call(q, data, SYS_write, fd, SYSLET_PTR(buf), count, 0, 0, 0);
-}
+/* Take up to @max results: how many; 0 if there are none, or after a fork. */
+unsigned int syslet_peek_batch(struct syslet_queue *q, struct syslet_completion *c,
+			       unsigned int max);
 
-static inline long syslet_readv(struct syslet_queue *q, uint64_t data,
-				int fd, const struct iovec *iov, int iovcnt)
-{
-	return syslet_call(q, data, SYS_readv, fd, SYSLET_PTR(iov), iovcnt, 0, 0, 0);
-}
+/* How many results can be taken now; 0 after a fork. */
+unsigned int syslet_ready(const struct syslet_queue *q);
 
-static inline long syslet_writev(struct syslet_queue *q, uint64_t data,
-				 int fd, const struct iovec *iov, int iovcnt)
-{
-	return syslet_call(q, data, SYS_writev, fd, SYSLET_PTR(iov), iovcnt, 0, 0, 0);
-}
+/*
+ * Take a result; flush, and wait for it, @timeout at most (a duration; NULL:
+ * without a limit). 0 or
+ *
+ * -ETIME	the time is over
+ * -EINTR	a signal handler ran
+ * -ENOENT	nothing is pending
+ * -EINVAL	the time is bad
+ * -ENXIO	the queue is from before a fork
+ */
+int syslet_wait(struct syslet_queue *q, struct syslet_completion *c,
+		const syslet_timespec *timeout);
 
-#ifdef __x86_64__
-static inline long syslet_pread(struct syslet_queue *q, uint64_t data,
-				int fd, void *buf, size_t count, off_t offset)
-{
-	return syslet_call(q, data, SYS_pread64, fd, SYSLET_PTR(buf), count, offset, 0, 0);
-}
+/* The same until a time of CLOCK_MONOTONIC. */
+int syslet_wait_until(struct syslet_queue *q, struct syslet_completion *c,
+		      const syslet_timespec *deadline);
 
-static inline long syslet_pwrite(struct syslet_queue *q, uint64_t data,
-				 int fd, const void *buf, size_t count, off_t offset)
-{
-	return syslet_call(q, data, SYS_pwrite64, fd, SYSLET_PTR(buf), count, offset, 0, 0);
-}
+/*
+ * Flush, and wait until at least @nr results can be taken, but take none: that
+ * is for syslet_peek() and syslet_peek_batch(). Returns as above; -ENOENT:
+ * less than @nr calls are pending.
+ */
+int syslet_wait_nr(struct syslet_queue *q, unsigned int nr,
+		   const syslet_timespec *timeout);
+int syslet_wait_nr_until(struct syslet_queue *q, unsigned int nr,
+			 const syslet_timespec *deadline);
 
-/* The kernel's struct stat is that of the C library. */
-static inline long syslet_fstatat(struct syslet_queue *q, uint64_t data, int dirfd,
-				  const char *path, struct stat *st, int flags)
-{
-	return syslet_call(q, data, SYS_newfstatat, dirfd, SYSLET_PTR(path),
-			   SYSLET_PTR(st), flags, 0, 0);
-}
+/**
+ * struct syslet_callback - what to do with a result
+ * @fn: called with the queue, this struct, and the result
+ * @arg: for the program
+ *
+ * Give its address, SYSLET_PTR(&callback), as data of the call. It has to stay
+ * until @fn is called, which may free it, make calls, or prepare them.
+ */
+struct syslet_callback {
+	void	(*fn)(struct syslet_queue *q, struct syslet_callback *cb, long result);
+	void	*arg;
+};
 
-static inline long syslet_lstat(struct syslet_queue *q, uint64_t data,
-				const char *path, struct stat *st)
-{
-	return syslet_fstatat(q, data, AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
-}
-
-static inline long syslet_stat(struct syslet_queue *q, uint64_t data,
-			       const char *path, struct stat *st)
-{
-	return syslet_fstatat(q, data, AT_FDCWD, path, st, 0);
-}
-#endif
-
-static inline long syslet_statx(struct syslet_queue *q, uint64_t data, int dirfd,
-				const char *path, int flags, unsigned int mask,
-				struct statx *stx)
-{
-	return syslet_call(q, data, SYS_statx, dirfd, SYSLET_PTR(path), flags, mask,
-			   SYSLET_PTR(stx), 0);
-}
-
-static inline long syslet_openat(struct syslet_queue *q, uint64_t data, int dirfd,
-				 const char *path, int flags, mode_t mode)
-{
-	return syslet_call(q, data, SYS_openat, dirfd, SYSLET_PTR(path), flags, mode, 0, 0);
-}
-
-static inline long syslet_close(struct syslet_queue *q, uint64_t data, int fd)
-{
-	return syslet_call(q, data, SYS_close, fd, 0, 0, 0, 0, 0);
-}
-
-/* Fills @buf with struct linux_dirent64; see getdents64(2). */
-static inline long syslet_getdents64(struct syslet_queue *q, uint64_t data,
-				     int fd, void *buf, size_t len)
-{
-	return syslet_call(q, data, SYS_getdents64, fd, SYSLET_PTR(buf), len, 0, 0, 0);
-}
-
-static inline long syslet_fsync(struct syslet_queue *q, uint64_t data, int fd)
-{
-	return syslet_call(q, data, SYS_fsync, fd, 0, 0, 0, 0, 0);
-}
-
-static inline long syslet_fdatasync(struct syslet_queue *q, uint64_t data, int fd)
-{
-	return syslet_call(q, data, SYS_fdatasync, fd, 0, 0, 0, 0, 0);
-}
-
-static inline long syslet_unlinkat(struct syslet_queue *q, uint64_t data,
-				   int dirfd, const char *path, int flags)
-{
-	return syslet_call(q, data, SYS_unlinkat, dirfd, SYSLET_PTR(path), flags, 0, 0, 0);
-}
-
-static inline long syslet_renameat2(struct syslet_queue *q, uint64_t data,
-				    int olddirfd, const char *oldpath,
-				    int newdirfd, const char *newpath,
-				    unsigned int flags)
-{
-	return syslet_call(q, data, SYS_renameat2, olddirfd, SYSLET_PTR(oldpath),
-			   newdirfd, SYSLET_PTR(newpath), flags, 0);
-}
-
-static inline long syslet_mkdirat(struct syslet_queue *q, uint64_t data,
-				  int dirfd, const char *path, mode_t mode)
-{
-	return syslet_call(q, data, SYS_mkdirat, dirfd, SYSLET_PTR(path), mode, 0, 0, 0);
-}
-
-static inline long syslet_readlinkat(struct syslet_queue *q, uint64_t data, int dirfd,
-				     const char *path, char *buf, size_t len)
-{
-	return syslet_call(q, data, SYS_readlinkat, dirfd, SYSLET_PTR(path),
-			   SYSLET_PTR(buf), len, 0, 0);
-}
-
-#ifdef SYS_accept4
-static inline long syslet_accept4(struct syslet_queue *q, uint64_t data, int fd,
-				  struct sockaddr *addr, socklen_t *addrlen, int flags)
-{
-	return syslet_call(q, data, SYS_accept4, fd, SYSLET_PTR(addr),
-			   SYSLET_PTR(addrlen), flags, 0, 0);
-}
-
-static inline long syslet_connect(struct syslet_queue *q, uint64_t data, int fd,
-				  const struct sockaddr *addr, socklen_t addrlen)
-{
-	return syslet_call(q, data, SYS_connect, fd, SYSLET_PTR(addr), addrlen, 0, 0, 0);
-}
-
-static inline long syslet_recvmsg(struct syslet_queue *q, uint64_t data,
-				  int fd, struct msghdr *msg, int flags)
-{
-	return syslet_call(q, data, SYS_recvmsg, fd, SYSLET_PTR(msg), flags, 0, 0, 0);
-}
-
-static inline long syslet_sendmsg(struct syslet_queue *q, uint64_t data,
-				  int fd, const struct msghdr *msg, int flags)
-{
-	return syslet_call(q, data, SYS_sendmsg, fd, SYSLET_PTR(msg), flags, 0, 0, 0);
-}
-#endif
-
-#ifdef SYS_poll
-static inline long syslet_poll(struct syslet_queue *q, uint64_t data,
-			       struct pollfd *fds, nfds_t nfds, int timeout)
-{
-	return syslet_call(q, data, SYS_poll, SYSLET_PTR(fds), nfds, (uint64_t)timeout, 0, 0, 0);
-}
-#endif
-
-#ifdef __x86_64__
-static inline long syslet_nanosleep(struct syslet_queue *q, uint64_t data,
-				    const struct timespec *ts)
-{
-	return syslet_call(q, data, SYS_nanosleep, SYSLET_PTR(ts), 0, 0, 0, 0, 0);
-}
-#endif
+/*
+ * For a queue whose calls all have a syslet_callback (or 0) as data: flush,
+ * wait for a result as syslet_wait() does, and call the functions for all
+ * results that are there. How many results that were, or an error as from
+ * syslet_wait().
+ */
+int syslet_dispatch(struct syslet_queue *q, const syslet_timespec *timeout);
 
 #ifdef __cplusplus
 }
 #endif
+
+#include "syslet_calls.h"
 
 #endif /* LIBSYSLET_H */

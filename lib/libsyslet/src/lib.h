@@ -3,9 +3,20 @@
 #ifndef LIBSYSLET_LIB_H
 #define LIBSYSLET_LIB_H
 
+#include <pthread.h>
+
 #include "syslet.h"
 
 #pragma GCC visibility push(hidden)
+
+/* syslet_queue.flags: the kernel has no syslet_submit(2) */
+#define QUEUE_NO_SUBMIT		(1U << 31)
+
+/* In place of the number of a prepared call that was cancelled. */
+#define NR_CANCELED		UINT64_MAX
+
+/* A time of CLOCK_MONOTONIC in nanoseconds; or no limit. */
+#define FOREVER			INT64_MAX
 
 /* syscall.c: as the kernel returns them, errors as -errno */
 long sys_call(const struct indirect_registers *regs);
@@ -28,27 +39,80 @@ static inline long sys_indirect(const struct indirect_registers *regs,
 long sys_indirect(const struct indirect_registers *regs,
 		  const struct indirect_params *params);
 #endif
-int sys_syslet_ring_wait(struct syslet_ring *ring, uint32_t idx, unsigned int nr,
-			 const struct timespec *timeout);
-long sys_futex_wait(uint32_t *word, uint32_t val, const struct timespec *timeout);
-long sys_futex_wake(uint32_t *word, int nr);
+int sys_ring_wait(struct syslet_ring *ring, uint32_t idx, unsigned int nr, int64_t until);
+int sys_cancel(struct syslet_ring *ring, uint64_t data, unsigned int flags);
+int sys_submit(struct syslet_call *calls, unsigned int nr,
+	       const struct indirect_params *params);
+int sys_futex_wait(uint32_t *word, uint32_t val, int64_t until);
+void sys_futex_wake(uint32_t *word, int nr);
+void sys_eventfd_signal(int fd);
+bool sys_is_filtered(void);
 
-/* ring.c: rings in our memory */
-struct syslet_ring *ring_alloc(unsigned int elements);
-void ring_free(struct syslet_ring *ring);
+/* time.c: NULL is FOREVER; false if it is no time */
+bool time_after(const syslet_timespec *timeout, int64_t *until);
+bool time_at(const syslet_timespec *deadline, int64_t *until);
+int64_t time_left(int64_t until);
+
+/* ring.c: rings in memory that children do not see */
+struct syslet_ring *ring_alloc(unsigned int elements, size_t extra);
+void ring_free(struct syslet_ring *ring, unsigned int elements, size_t extra);
+size_t ring_size(unsigned int elements);
 int ring_take(struct syslet_ring *ring, struct syslet_completion *c);
 void ring_add(struct syslet_ring *ring, uint64_t status, uint64_t data);
+uint32_t ring_ready(const struct syslet_ring *ring);
+
+/* queue.c */
+long queue_call(struct syslet_queue *q, uint64_t data,
+		const struct indirect_registers *regs);
+long queue_call_refused(struct syslet_queue *q, uint64_t data,
+			const struct indirect_registers *regs);
+struct indirect_params queue_params(const struct syslet_queue *q, uint64_t data);
+
+/* The ring reads as zeros in a child of fork(). */
+static inline bool queue_is_dead(const struct syslet_queue *q)
+{
+	return !q->ring->elements;
+}
+
+/* bell.c: tells a waiting program that there is something new, for any source */
+struct bell {
+	uint32_t	rings;		/* futex word: counts */
+	uint32_t	waiters;
+};
+
+uint32_t bell_listen(const struct bell *bell);
+void bell_ring(struct bell *bell);
+int bell_wait(struct bell *bell, uint32_t heard, int64_t until);
+
+/* relay.c: a thread that rings the bell when the kernel has posted */
+struct relay;
+struct relay *relay_start(struct bell *bell);
+void relay_stop(struct relay *relay);
+void relay_watch(struct relay *relay, struct syslet_ring *ring);
 
 /* threads.c: calls on threads of our own, which post to a ring of their own */
-struct syslet_threads *threads_start(unsigned int entries);
+struct syslet_threads *threads_start(const struct syslet_queue *q);
 void threads_stop(struct syslet_threads *t);
+void threads_forget(struct syslet_threads *t);
 int threads_submit(struct syslet_threads *t, const struct indirect_registers *regs,
-		   uint64_t data);
-struct syslet_ring *threads_ring(struct syslet_threads *t);
+		   uint64_t data, int eventfd);
+int threads_cancel(struct syslet_threads *t, const uint64_t *data);
+int threads_wait(struct syslet_threads *t, uint32_t heard, struct syslet_ring *kernel,
+		 int64_t until);
+uint32_t threads_listen(const struct syslet_threads *t);
+void threads_limit(struct syslet_threads *t, unsigned int max);
+struct syslet_ring *threads_ring(const struct syslet_threads *t);
+
+/* thread.c: joinable, all signals blocked, a small stack; 0 or -errno */
+int thread_start(pthread_t *thread, void *(*fn)(void *arg), void *arg);
 
 /* class.c: calls that are about their thread, or cannot be made for others */
 enum call_class { CALL_REFUSE, CALL_SYNC, CALL_ANY_THREAD };
 enum call_class call_classify(uint64_t nr);
+bool call_is_nonblocking(const struct indirect_registers *regs);
+
+/* probe.c */
+int probe_error(void);
 
 #pragma GCC visibility pop
 

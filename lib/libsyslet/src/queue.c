@@ -5,19 +5,7 @@
 #include "lib.h"
 
 #define MAX_ENTRIES	(1U << 20)
-/* How long one wait for one kind of completions may hide the other kind. */
-#define SLICE_NS	1000000
-
-int syslet_probe(void)
-{
-	struct indirect_registers regs = { .nr = SYS_getpid };
-	struct indirect_params params = {
-		.syslet = { .flags = SYSLET_SYNC_OK },
-	};
-
-	/* -ENOSYS: no syslets; -EAGAIN: not for us; anything else: a filter. */
-	return sys_indirect(&regs, &params) > 0;
-}
+#define QUEUE_FLAGS	(SYSLET_QUEUE_THREADS | SYSLET_QUEUE_NO_THREADS)
 
 static unsigned int round_up_pow2(unsigned int n)
 {
@@ -28,62 +16,223 @@ static unsigned int round_up_pow2(unsigned int n)
 	return p;
 }
 
-int syslet_queue_init(struct syslet_queue *q, unsigned int entries, unsigned int flags)
+static size_t batch_size(const struct syslet_queue *q)
 {
-	if (!entries || entries > MAX_ENTRIES || (flags & ~SYSLET_QUEUE_THREADS))
-		return -EINVAL;
+	return q->entries * sizeof(*q->batch);
+}
 
-	memset(q, 0, sizeof(*q));
-	q->entries = round_up_pow2(entries);
-	q->flags = flags;
-	if (!syslet_probe())
-		q->flags |= SYSLET_QUEUE_THREADS;
-	if (syslet_is_async(q)) {
-		q->ring = ring_alloc(q->entries);
-		return q->ring ? 0 : -ENOMEM;
-	}
-	q->threads = threads_start(q->entries);
+/* One mapping: the ring, and behind it the batch. */
+static int alloc_ring(struct syslet_queue *q)
+{
+	q->ring = ring_alloc(q->entries, batch_size(q));
+	if (!q->ring)
+		return -ENOMEM;
+	q->batch = (void *)((char *)q->ring + ring_size(q->entries));
+	return 0;
+}
+
+static void free_ring(struct syslet_queue *q)
+{
+	ring_free(q->ring, q->entries, batch_size(q));
+}
+
+static int choose_backend(struct syslet_queue *q)
+{
+	int err = q->flags & SYSLET_QUEUE_THREADS ? -ENOSYS : probe_error();
+
+	if (!err)
+		return 0;
+	if (q->flags & SYSLET_QUEUE_NO_THREADS)
+		return err;
+	q->flags |= SYSLET_QUEUE_THREADS;
+	q->threads = threads_start(q);
 	return q->threads ? 0 : -ENOMEM;
 }
 
-void syslet_queue_exit(struct syslet_queue *q)
+int syslet_queue_init(struct syslet_queue *q, unsigned int entries, unsigned int flags)
+{
+	int err;
+
+	if (!entries || entries > MAX_ENTRIES)
+		return -EINVAL;
+	if ((flags & ~QUEUE_FLAGS) || flags == QUEUE_FLAGS)
+		return -EINVAL;
+	memset(q, 0, sizeof(*q));
+	q->entries = round_up_pow2(entries);
+	q->max_threads = q->entries;
+	q->flags = flags;
+	q->eventfd = -1;
+	err = alloc_ring(q);
+	if (!err) {
+		err = choose_backend(q);
+		if (err)
+			free_ring(q);
+	}
+	if (err)
+		memset(q, 0, sizeof(*q));
+	return err;
+}
+
+/* Nobody is there to see what they would do. */
+static void drop_prepared(struct syslet_queue *q)
+{
+	q->pending -= q->prepared - q->flushed;
+	q->prepared = q->flushed;
+}
+
+static void finish(struct syslet_queue *q)
 {
 	struct syslet_completion c;
 
+	drop_prepared(q);
 	while (q->pending)
 		syslet_wait(q, &c, NULL);
 	if (q->threads)
 		threads_stop(q->threads);
-	ring_free(q->ring);
+}
+
+void syslet_queue_exit(struct syslet_queue *q)
+{
+	if (!q->ring)
+		return;
+	if (!queue_is_dead(q))
+		finish(q);
+	else if (q->threads)
+		threads_forget(q->threads);
+	free_ring(q);
 	memset(q, 0, sizeof(*q));
 }
 
-static long pending(struct syslet_queue *q)
+int syslet_queue_eventfd(struct syslet_queue *q, int fd)
 {
-	q->pending++;
+	if (queue_is_dead(q))
+		return -ENXIO;
+	if (fd < -1)
+		return -EINVAL;
+	q->eventfd = fd;
+	return 0;
+}
+
+int syslet_queue_max_threads(struct syslet_queue *q, unsigned int max)
+{
+	if (queue_is_dead(q))
+		return -ENXIO;
+	if (!max)
+		return -EINVAL;
+	q->max_threads = max < q->entries ? max : q->entries;
+	if (q->threads)
+		threads_limit(q->threads, q->max_threads);
+	return 0;
+}
+
+void syslet_queue_stats(const struct syslet_queue *q, struct syslet_stats *stats)
+{
+	memset(stats, 0, sizeof(*stats));
+	stats->calls = q->calls;
+	stats->at_once = q->calls - q->blocked;
+	stats->blocked = q->blocked;
+	stats->on_threads = q->on_threads;
+	stats->synchronous = q->synchronous;
+	stats->refused = q->refused;
+	stats->batches = q->batches;
+	stats->pending = q->pending;
+}
+
+/* --- a call -------------------------------------------------------------------- */
+
+static long call_here(struct syslet_queue *q, const struct indirect_registers *regs)
+{
+	q->synchronous++;
+	return sys_call(regs);
+}
+
+static long call_on_thread(struct syslet_queue *q, uint64_t data,
+			   const struct indirect_registers *regs)
+{
+	if (!q->threads)
+		q->threads = threads_start(q);
+	if (!q->threads || threads_submit(q->threads, regs, data, q->eventfd))
+		return -EAGAIN;
+	q->threads_pending++;
+	q->on_threads++;
 	q->blocked++;
 	return -ESYSLETPENDING;
 }
 
-/* On a thread of ours, or here if there is none: it must not get lost. */
-static long call_on_thread(struct syslet_queue *q, uint64_t data,
-			   const struct indirect_registers *regs)
+static long call_without_kernel(struct syslet_queue *q, uint64_t data,
+				const struct indirect_registers *regs)
 {
 	switch (call_classify(regs->nr)) {
 	case CALL_REFUSE:
 		return -EINVAL;
 	case CALL_SYNC:
-		return sys_call(regs);
+		return call_here(q, regs);
 	case CALL_ANY_THREAD:
 		break;
 	}
-	if (!q->threads)
-		q->threads = threads_start(q->entries);
-	if (!q->threads || threads_submit(q->threads, regs, data))
-		return sys_call(regs);
-	q->threads_pending++;
-	q->on_threads++;
-	return pending(q);
+	if (call_is_nonblocking(regs))
+		return call_here(q, regs);
+	return call_on_thread(q, data, regs);
+}
+
+/*
+ * -EAGAIN: the call was refused, or that is its own result. Made again it says
+ * so again, here if it is about a descriptor that does not wait; a call that
+ * may wait does that on a thread.
+ */
+long queue_call_refused(struct syslet_queue *q, uint64_t data,
+			const struct indirect_registers *regs)
+{
+	q->refused++;
+	if (q->flags & SYSLET_QUEUE_NO_THREADS)
+		return -EAGAIN;
+	return call_without_kernel(q, data, regs);
+}
+
+struct indirect_params queue_params(const struct syslet_queue *q, uint64_t data)
+{
+	struct indirect_params params = {
+		.syslet = {
+			.completion_ring_ptr = SYSLET_PTR(q->ring),
+			.caller_data = data,
+		},
+	};
+
+	if (q->eventfd >= 0) {
+		params.syslet.flags = SYSLET_EVENTFD;
+		params.syslet.eventfd = q->eventfd;
+	}
+	return params;
+}
+
+/* A filter that was installed after the queue was made may not know indirect(2). */
+static bool is_shut_out(struct syslet_queue *q, long ret)
+{
+	if ((ret != -ENOSYS && ret != -EPERM) || (q->flags & SYSLET_QUEUE_NO_THREADS))
+		return false;
+	return probe_error() == ret;
+}
+
+/* The caller counts it as pending, in addition to what is done here. */
+long queue_call(struct syslet_queue *q, uint64_t data,
+		const struct indirect_registers *regs)
+{
+	struct indirect_params params;
+	long ret;
+
+	q->calls++;
+	if (!syslet_is_async(q))
+		return call_without_kernel(q, data, regs);
+
+	params = queue_params(q, data);
+	ret = sys_indirect(regs, &params);
+	if (ret == -ESYSLETPENDING) {
+		q->kernel_pending++;
+		q->blocked++;
+	} else if (ret == -EAGAIN || is_shut_out(q, ret)) {
+		ret = queue_call_refused(q, data, regs);
+	}
+	return ret;
 }
 
 long syslet_call(struct syslet_queue *q, uint64_t data, long nr,
@@ -93,114 +242,14 @@ long syslet_call(struct syslet_queue *q, uint64_t data, long nr,
 	struct indirect_registers regs = {
 		.nr = (uint64_t)nr, .args = { a0, a1, a2, a3, a4, a5 },
 	};
-	struct indirect_params params = {
-		.syslet = {
-			.completion_ring_ptr = SYSLET_PTR(q->ring),
-			.caller_data = data,
-		},
-	};
 	long ret;
 
+	if (queue_is_dead(q))
+		return -ENXIO;
 	if (q->pending >= q->entries)
 		return -EBUSY;
-	q->calls++;
-	if (!syslet_is_async(q))
-		return call_on_thread(q, data, &regs);
-
-	ret = sys_indirect(&regs, &params);
+	ret = queue_call(q, data, &regs);
 	if (ret == -ESYSLETPENDING)
-		return pending(q);
-	/*
-	 * Refused, or the call's own result: a descriptor that does not wait.
-	 * Made again it says so again, but may wait on a thread if refused.
-	 */
-	if (ret == -EAGAIN)
-		return call_on_thread(q, data, &regs);
+		q->pending++;
 	return ret;
-}
-
-int syslet_peek(struct syslet_queue *q, struct syslet_completion *c)
-{
-	if (q->ring && !ring_take(q->ring, c)) {
-		q->pending--;
-		return 0;
-	}
-	if (q->threads_pending && !ring_take(threads_ring(q->threads), c)) {
-		q->threads_pending--;
-		q->pending--;
-		return 0;
-	}
-	return -EAGAIN;
-}
-
-/* --- waiting ------------------------------------------------------------- */
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
-static int wait_threads(struct syslet_queue *q, const struct timespec *timeout)
-{
-	struct syslet_ring *ring = threads_ring(q->threads);
-	long ret = sys_futex_wait(&ring->kernel_head, ring->user_tail, timeout);
-
-	if (ret == -ETIMEDOUT)
-		return -ETIME;
-	return ret == -EINTR ? -EINTR : 0;
-}
-
-static int wait_kernel(struct syslet_queue *q, const struct timespec *timeout)
-{
-	return sys_syslet_ring_wait(q->ring, q->ring->user_tail, 1, timeout);
-}
-
-/* Wait for something to take: 0, -ETIME or -EINTR. */
-static int wait_some(struct syslet_queue *q, int64_t left)
-{
-	struct timespec ts = { .tv_sec = left / 1000000000, .tv_nsec = left % 1000000000 };
-	struct timespec *timeout = left < 0 ? NULL : &ts;
-	int ret;
-
-	if (q->threads_pending == q->pending)
-		return wait_threads(q, timeout);
-	if (!q->threads_pending)
-		return wait_kernel(q, timeout);
-
-	/* Both: there is nothing that waits for either. */
-	if (left >= 0 && left <= SLICE_NS)
-		return wait_kernel(q, timeout);
-	ts = (struct timespec){ .tv_nsec = SLICE_NS };
-	ret = wait_kernel(q, &ts);
-	return ret == -ETIME ? 0 : ret;
-}
-
-int syslet_wait(struct syslet_queue *q, struct syslet_completion *c,
-		const struct timespec *timeout)
-{
-	int64_t end = 0, left = -1;
-	int ret = 0;
-
-	if (!syslet_peek(q, c))
-		return 0;
-	if (!q->pending)
-		return -ENOENT;
-	if (timeout)
-		end = now_ns() + timeout->tv_sec * 1000000000LL + timeout->tv_nsec;
-
-	for (;;) {
-		if (timeout) {
-			left = end - now_ns();
-			if (left < 0)
-				left = 0;
-		}
-		ret = wait_some(q, left);
-		if (!syslet_peek(q, c))
-			return 0;
-		if (ret)
-			return ret;
-	}
 }

@@ -1,71 +1,110 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #define _GNU_SOURCE
 #include <linux/futex.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib.h"
 
-static long result(long ret)
-{
-	return ret == -1 ? -errno : ret;
-}
+/* With 64-bit seconds, on 32-bit machines as well. */
+#ifdef SYS_futex_time64
+#define NR_FUTEX	SYS_futex_time64
+#else
+#define NR_FUTEX	SYS_futex
+#endif
 
 /* errno belongs to the program: what it had there stays. */
+#define RAW(...) ({						\
+	int saved_ = errno;					\
+	long ret_ = syscall(__VA_ARGS__);			\
+								\
+	if (ret_ == -1)						\
+		ret_ = -errno;					\
+	errno = saved_;						\
+	ret_;							\
+})
+
 long sys_call(const struct indirect_registers *regs)
 {
 	const __u64 *a = regs->args;
-	int saved = errno;
-	long ret = result(syscall((long)regs->nr, a[0], a[1], a[2], a[3], a[4], a[5]));
 
-	errno = saved;
-	return ret;
+	return RAW((long)regs->nr, (long)a[0], (long)a[1], (long)a[2], (long)a[3],
+		   (long)a[4], (long)a[5]);
 }
 
 #ifndef __x86_64__
 long sys_indirect(const struct indirect_registers *regs,
 		  const struct indirect_params *params)
 {
-	int saved = errno;
-	long ret = result(syscall(__NR_indirect, regs, params, sizeof(*params), 0));
-
-	errno = saved;
-	return ret;
+	return RAW(__NR_indirect, regs, params, sizeof(*params), 0);
 }
 #endif
 
-int sys_syslet_ring_wait(struct syslet_ring *ring, uint32_t idx, unsigned int nr,
-			 const struct timespec *timeout)
+/* What is left until then, as the kernel takes it; NULL: no limit. */
+static struct __kernel_timespec *left(struct __kernel_timespec *ts, int64_t until)
 {
-	int64_t ts[2];
-	int saved = errno;
-	long ret;
+	int64_t ns;
 
-	if (timeout) {
-		ts[0] = timeout->tv_sec;
-		ts[1] = timeout->tv_nsec;
-	}
-	ret = result(syscall(__NR_syslet_ring_wait, ring, (unsigned long)idx, nr,
-			     timeout ? ts : NULL, 0));
-	errno = saved;
-	return (int)ret;
+	if (until == FOREVER)
+		return NULL;
+	ns = time_left(until);
+	ts->tv_sec = ns / 1000000000;
+	ts->tv_nsec = ns % 1000000000;
+	return ts;
 }
 
-long sys_futex_wait(uint32_t *word, uint32_t val, const struct timespec *timeout)
+int sys_ring_wait(struct syslet_ring *ring, uint32_t idx, unsigned int nr, int64_t until)
 {
-	int saved = errno;
-	long ret = result(syscall(SYS_futex, word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG,
-				  val, timeout, NULL, 0));
+	struct __kernel_timespec ts;
 
-	errno = saved;
-	return ret;
+	return (int)RAW(__NR_syslet_ring_wait, ring, (unsigned long)idx, nr,
+			left(&ts, until), 0);
 }
 
-long sys_futex_wake(uint32_t *word, int nr)
+int sys_cancel(struct syslet_ring *ring, uint64_t data, unsigned int flags)
 {
-	int saved = errno;
-	long ret = result(syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG,
-				  nr, NULL, NULL, 0));
+#ifdef __i386__
+	return (int)RAW(__NR_syslet_cancel, ring, (uint32_t)data, (uint32_t)(data >> 32),
+			flags);
+#else
+	return (int)RAW(__NR_syslet_cancel, ring, data, flags);
+#endif
+}
 
-	errno = saved;
-	return ret;
+int sys_submit(struct syslet_call *calls, unsigned int nr,
+	       const struct indirect_params *params)
+{
+	return (int)RAW(__NR_syslet_submit, calls, nr, params, sizeof(*params), 0);
+}
+
+/* 0 also if @word is not @val; -ETIME, -EINTR */
+int sys_futex_wait(uint32_t *word, uint32_t val, int64_t until)
+{
+	struct __kernel_timespec ts;
+	long ret = RAW(NR_FUTEX, word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, val,
+		       left(&ts, until), NULL, 0);
+
+	if (ret == -ETIMEDOUT)
+		return -ETIME;
+	return ret == -EINTR ? -EINTR : 0;
+}
+
+void sys_futex_wake(uint32_t *word, int nr)
+{
+	RAW(NR_FUTEX, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, nr, NULL, NULL, 0);
+}
+
+/* It fails if its count is at the limit: whoever waits for it is awake then. */
+void sys_eventfd_signal(int fd)
+{
+	uint64_t one = 1;
+
+	if (fd >= 0)
+		RAW(SYS_write, fd, &one, sizeof(one));
+}
+
+bool sys_is_filtered(void)
+{
+	return RAW(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) > 0;
 }

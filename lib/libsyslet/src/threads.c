@@ -4,52 +4,78 @@
  * the kernel could not make asynchronous (-EAGAIN).
  *
  * There is a thread for each call under way, made when none is idle, so a call
- * never waits for another one to end. Threads last as long as the queue.
+ * does not wait for another one to end, unless the program limits them. Threads
+ * last as long as the queue.
  */
 #define _GNU_SOURCE
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "lib.h"
 
-#define THREAD_STACK	(64 * 1024)
+enum work_state { WORK_FREE, WORK_QUEUED, WORK_RUNNING };
 
 struct work {
 	struct work			*next;
+	enum work_state			state;
+	int				eventfd;
 	struct indirect_registers	regs;
 	uint64_t			data;
 };
 
 struct syslet_threads {
-	pthread_mutex_t	lock;		/* all below, and posting to the ring */
+	pthread_mutex_t	lock;		/* all below but @bell, and posting to @ring */
 	pthread_cond_t	todo;		/* first != NULL, or stop */
-	pthread_cond_t	gone;		/* nr == 0 */
-	struct work	*first, **last;
+	struct work	*first, **last;	/* queued ones, in order */
 	struct work	*free;
 	struct work	*works;
+	pthread_t	*ids;
+	unsigned int	entries, max;
 	unsigned int	nr, idle, queued;
 	bool		stop;
 	struct syslet_ring *ring;
+	struct relay	*relay;		/* NULL: the kernel has none of our calls */
+	struct bell	bell;
 };
+
+/* --- what runs on the threads ------------------------------------------------ */
+
+static void post(struct syslet_threads *t, struct work *work, long status)
+{
+	int eventfd = work->eventfd;
+
+	ring_add(t->ring, (uint64_t)status, work->data);
+	work->state = WORK_FREE;
+	work->next = t->free;
+	t->free = work;
+	bell_ring(&t->bell);
+	sys_eventfd_signal(eventfd);
+}
 
 static void run_work(struct syslet_threads *t, struct work *work)
 {
 	long ret;
 
+	work->state = WORK_RUNNING;
 	pthread_mutex_unlock(&t->lock);
 	ret = sys_call(&work->regs);
 	pthread_mutex_lock(&t->lock);
-	ring_add(t->ring, (uint64_t)ret, work->data);
-	work->next = t->free;
-	t->free = work;
-	sys_futex_wake(&t->ring->kernel_head, 1);
+	post(t, work, ret);
+}
+
+static struct work *dequeue(struct syslet_threads *t, struct work **link)
+{
+	struct work *work = *link;
+
+	*link = work->next;
+	if (t->last == &work->next)
+		t->last = link;
+	t->queued--;
+	return work;
 }
 
 static void *thread_main(void *arg)
 {
 	struct syslet_threads *t = arg;
-	struct work *work;
 
 	pthread_mutex_lock(&t->lock);
 	for (;;) {
@@ -58,63 +84,56 @@ static void *thread_main(void *arg)
 			pthread_cond_wait(&t->todo, &t->lock);
 			t->idle--;
 		}
-		work = t->first;
-		if (!work)
-			break;
-		t->first = work->next;
 		if (!t->first)
-			t->last = &t->first;
-		t->queued--;
-		run_work(t, work);
+			break;
+		run_work(t, dequeue(t, &t->first));
 	}
-	if (!--t->nr)
-		pthread_cond_signal(&t->gone);
 	pthread_mutex_unlock(&t->lock);
 	return NULL;
 }
 
-/* The program's signals are for its own threads. */
-static int start_thread(struct syslet_threads *t)
-{
-	sigset_t all, old;
-	pthread_attr_t attr;
-	pthread_t thread;
-	int err;
+/* --- start and stop ---------------------------------------------------------- */
 
-	sigfillset(&all);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, THREAD_STACK);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&thread, &attr, thread_main, t);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	return -err;
+static void free_all(struct syslet_threads *t)
+{
+	ring_free(t->ring, t->entries, 0);
+	free(t->works);
+	free(t->ids);
+	free(t);
 }
 
-struct syslet_threads *threads_start(unsigned int entries)
+static bool alloc_all(struct syslet_threads *t)
 {
-	struct syslet_threads *t = calloc(1, sizeof(*t));
 	unsigned int i;
 
-	if (!t)
-		return NULL;
-	t->ring = ring_alloc(entries);
-	t->works = calloc(entries, sizeof(*t->works));
-	if (!t->ring || !t->works) {
-		ring_free(t->ring);
-		free(t->works);
-		free(t);
-		return NULL;
-	}
-	for (i = 0; i < entries; i++) {
+	t->ring = ring_alloc(t->entries, 0);
+	t->works = calloc(t->entries, sizeof(*t->works));
+	t->ids = calloc(t->entries, sizeof(*t->ids));
+	if (!t->ring || !t->works || !t->ids)
+		return false;
+	for (i = 0; i < t->entries; i++) {
 		t->works[i].next = t->free;
 		t->free = &t->works[i];
 	}
+	return true;
+}
+
+struct syslet_threads *threads_start(const struct syslet_queue *q)
+{
+	struct syslet_threads *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->entries = q->entries;
+	t->max = q->max_threads;
 	t->last = &t->first;
+	if (!alloc_all(t) ||
+	    (syslet_is_async(q) && !(t->relay = relay_start(&t->bell)))) {
+		free_all(t);
+		return NULL;
+	}
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->todo, NULL);
-	pthread_cond_init(&t->gone, NULL);
 	return t;
 }
 
@@ -124,46 +143,137 @@ void threads_stop(struct syslet_threads *t)
 	pthread_mutex_lock(&t->lock);
 	t->stop = true;
 	pthread_cond_broadcast(&t->todo);
-	while (t->nr)
-		pthread_cond_wait(&t->gone, &t->lock);
 	pthread_mutex_unlock(&t->lock);
-	pthread_cond_destroy(&t->gone);
+	while (t->nr)
+		pthread_join(t->ids[--t->nr], NULL);
+	if (t->relay)
+		relay_stop(t->relay);
 	pthread_cond_destroy(&t->todo);
 	pthread_mutex_destroy(&t->lock);
-	ring_free(t->ring);
-	free(t->works);
-	free(t);
+	free_all(t);
+}
+
+/*
+ * In a child of fork(): there are no threads; the lock may be held, and the
+ * condition waited for, by those of the parent.
+ */
+void threads_forget(struct syslet_threads *t)
+{
+	free(t->relay);
+	free_all(t);
+}
+
+/* --- what the program does --------------------------------------------------- */
+
+static bool need_thread(const struct syslet_threads *t)
+{
+	return t->idle <= t->queued && t->nr < t->max;
+}
+
+static int add_thread(struct syslet_threads *t)
+{
+	int err = thread_start(&t->ids[t->nr], thread_main, t);
+
+	if (!err)
+		t->nr++;
+	return err;
+}
+
+static void enqueue(struct syslet_threads *t, struct work *work)
+{
+	t->free = work->next;
+	work->next = NULL;
+	work->state = WORK_QUEUED;
+	*t->last = work;
+	t->last = &work->next;
+	t->queued++;
+	pthread_cond_signal(&t->todo);
 }
 
 /* 0, or -EAGAIN if there is no thread to run it, and none can be made. */
 int threads_submit(struct syslet_threads *t, const struct indirect_registers *regs,
-		   uint64_t data)
+		   uint64_t data, int eventfd)
 {
 	struct work *work;
-	int err = 0;
+	int err = -EAGAIN;
 
 	pthread_mutex_lock(&t->lock);
 	work = t->free;
-	if (!work)
-		err = -EAGAIN;
-	if (!err && t->idle <= t->queued) {
-		err = start_thread(t);
-		if (!err)
-			t->nr++;
-	}
-	if (!err) {
-		t->free = work->next;
-		*work = (struct work){ .regs = *regs, .data = data };
-		*t->last = work;
-		t->last = &work->next;
-		t->queued++;
-		pthread_cond_signal(&t->todo);
+	if (work && (!need_thread(t) || !add_thread(t))) {
+		work->regs = *regs;
+		work->data = data;
+		work->eventfd = eventfd;
+		enqueue(t, work);
+		err = 0;
 	}
 	pthread_mutex_unlock(&t->lock);
-	return err ? -EAGAIN : 0;
+	return err;
 }
 
-struct syslet_ring *threads_ring(struct syslet_threads *t)
+static int cancel_queued(struct syslet_threads *t, const uint64_t *data)
+{
+	struct work **link = &t->first;
+	int ret = -ENOENT;
+
+	while (*link) {
+		if (data && (*link)->data != *data) {
+			link = &(*link)->next;
+		} else {
+			post(t, dequeue(t, link), -ECANCELED);
+			ret = 0;
+		}
+	}
+	return ret;
+}
+
+static bool is_running(const struct syslet_threads *t, const uint64_t *data)
+{
+	unsigned int i;
+
+	for (i = 0; i < t->entries; i++) {
+		const struct work *work = &t->works[i];
+
+		if (work->state == WORK_RUNNING && (!data || work->data == *data))
+			return true;
+	}
+	return false;
+}
+
+/* All calls, or those with @data: 0, -EALREADY, -ENOENT. */
+int threads_cancel(struct syslet_threads *t, const uint64_t *data)
+{
+	int ret;
+
+	pthread_mutex_lock(&t->lock);
+	ret = cancel_queued(t, data);
+	if (ret && is_running(t, data))
+		ret = -EALREADY;
+	pthread_mutex_unlock(&t->lock);
+	return ret;
+}
+
+uint32_t threads_listen(const struct syslet_threads *t)
+{
+	return bell_listen(&t->bell);
+}
+
+/* For our completions, and for those in @kernel unless it is NULL. */
+int threads_wait(struct syslet_threads *t, uint32_t heard, struct syslet_ring *kernel,
+		 int64_t until)
+{
+	if (kernel)
+		relay_watch(t->relay, kernel);
+	return bell_wait(&t->bell, heard, until);
+}
+
+void threads_limit(struct syslet_threads *t, unsigned int max)
+{
+	pthread_mutex_lock(&t->lock);
+	t->max = max;
+	pthread_mutex_unlock(&t->lock);
+}
+
+struct syslet_ring *threads_ring(const struct syslet_threads *t)
 {
 	return t->ring;
 }

@@ -23,7 +23,7 @@ static void test(struct syslet_queue *q)
 	CHECK(syslet_peek(q, &c) == -EAGAIN);
 	CHECK(syslet_wait(q, &c, &soon) == -ETIME);
 	for (i = N; i-- > 0;)
-		CHECK(write(fd[i][1], "abcdefghijklmnop" + i, 1) == 1);
+		CHECK(write(fd[i][1], &"abcdefghijklmnop"[i], 1) == 1);
 	for (i = 0; i < N; i++) {
 		CHECK(syslet_wait(q, &c, NULL) == 0);
 		CHECK(syslet_status(&c) == 1);

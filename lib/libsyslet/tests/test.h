@@ -19,6 +19,16 @@
 	}								\
 } while (0)
 
+#define CHECK_EQ(expected, seen) do {					\
+	long e_ = (long)(expected), s_ = (long)(seen);			\
+									\
+	if (e_ != s_) {							\
+		fprintf(stderr, "# %s:%d: %s is %ld, not %ld (%s)\n",	\
+			__FILE__, __LINE__, #seen, s_, e_, #expected);	\
+		exit(1);						\
+	}								\
+} while (0)
+
 /* A claim holds with the kernel's syslets, if it has them, and with threads. */
 static inline void for_each_backend(void (*test)(struct syslet_queue *q), unsigned int entries)
 {
@@ -41,9 +51,68 @@ static inline long finish(struct syslet_queue *q, long ret, uint64_t data)
 
 	if (ret != -ESYSLETPENDING)
 		return ret;
-	CHECK(syslet_wait(q, &c, NULL) == 0);
+	CHECK_EQ(0, syslet_wait(q, &c, NULL));
 	CHECK(c.caller_data == data);
 	return syslet_status(&c);
+}
+
+/* Result of a prepared call. */
+static inline long flush(struct syslet_queue *q, int ret, uint64_t data)
+{
+	CHECK_EQ(0, ret);
+	return finish(q, -ESYSLETPENDING, data);
+}
+
+/* syslet_name(), with its result; or syslet_prep_name(), see for_each_way() */
+#define CALL(name, ...)							\
+	(use_prep ? flush(q, syslet_prep_##name(q, __LINE__, __VA_ARGS__), __LINE__) \
+		  : finish(q, syslet_##name(q, __LINE__, __VA_ARGS__), __LINE__))
+
+static bool use_prep __attribute__((unused));
+
+/* Backends, and calls that are made alone and in batches. */
+static inline void for_each_way(void (*test)(struct syslet_queue *q), unsigned int entries)
+{
+	use_prep = false;
+	for_each_backend(test, entries);
+	use_prep = true;
+	for_each_backend(test, entries);
+}
+
+/* A pipe with a call that reads from it, and blocks. */
+struct blocked {
+	int	fd[2];
+	char	buf;
+};
+
+static inline void block(struct syslet_queue *q, struct blocked *b, uint64_t data)
+{
+	CHECK(pipe(b->fd) == 0);
+	CHECK_EQ(-ESYSLETPENDING, syslet_read(q, data, b->fd[0], &b->buf, 1));
+}
+
+static inline void unblock(struct blocked *b)
+{
+	CHECK(write(b->fd[1], "x", 1) == 1);
+}
+
+static inline void close_blocked(struct blocked *b)
+{
+	close(b->fd[0]);
+	close(b->fd[1]);
+}
+
+/* A directory of our own, empty, that is the working directory. */
+static inline void enter_tmp(char dir[32])
+{
+	strcpy(dir, "/tmp/libsyslet-XXXXXX");
+	CHECK(mkdtemp(dir) && chdir(dir) == 0);
+}
+
+static inline void leave_tmp(const char *dir)
+{
+	CHECK(chdir("/") == 0);
+	CHECK(rmdir(dir) == 0);
 }
 
 #endif /* TEST_H */

@@ -128,6 +128,18 @@ SYSLET_INLINE int syslet_prep_##name(struct syslet_queue *q,		\
 #define SYSLET_AT_NOFOLLOW_	0x100
 #define SYSLET_AT_REMOVEDIR_	0x200
 #define SYSLET_CLOCK_REALTIME_	0
+/* What the C library adds to the flags of open() for 64-bit offsets. */
+#if defined(__LP64__)
+#define SYSLET_O_LARGEFILE_	0
+#elif defined(__arm__)
+#define SYSLET_O_LARGEFILE_	0400000
+#elif defined(__powerpc__)
+#define SYSLET_O_LARGEFILE_	0200000
+#elif defined(__mips__)
+#define SYSLET_O_LARGEFILE_	020000
+#else
+#define SYSLET_O_LARGEFILE_	0100000
+#endif
 /* A path, as two arguments. */
 #define SYSLET_AT_(path)	SYSLET_AT_FDCWD_, SYSLET_PTR(path)
 
@@ -180,10 +192,10 @@ SYSLET_DEFINE_(ioctl, SYS_ioctl, (int fd, unsigned long request, uint64_t arg),
 /* --- files and directories ------------------------------------------------- */
 
 SYSLET_DEFINE_(open, SYS_openat, (const char *path, int flags, mode_t mode),
-	SYSLET_AT_(path), flags, mode)
+	SYSLET_AT_(path), flags | SYSLET_O_LARGEFILE_, mode)
 SYSLET_DEFINE_(openat, SYS_openat,
 	(int dirfd, const char *path, int flags, mode_t mode),
-	dirfd, SYSLET_PTR(path), flags, mode)
+	dirfd, SYSLET_PTR(path), flags | SYSLET_O_LARGEFILE_, mode)
 SYSLET_DEFINE_(openat2, SYSLET_NR_OPENAT2_,
 	(int dirfd, const char *path, const struct open_how *how, size_t size),
 	dirfd, SYSLET_PTR(path), SYSLET_PTR(how), size)

@@ -7,7 +7,7 @@
 
 static void test(struct syslet_queue *q)
 {
-	struct timespec soon = { .tv_nsec = 1000000 };
+	syslet_timespec soon = { .tv_nsec = 1000000 };
 	struct syslet_completion c;
 	int fd[N][2], i, seen = 0;
 	char buf[N];

@@ -4,16 +4,6 @@
 #include <sys/file.h>
 #include "test.h"
 
-static char name[] = "/tmp/libsyslet-lock";
-
-static int open_lock(void)
-{
-	int fd = open(name, O_CREAT | O_RDWR, 0600);
-
-	CHECK(fd >= 0);
-	return fd;
-}
-
 static void test_flock(struct syslet_queue *q, int a, int b)
 {
 	CHECK(flock(a, LOCK_EX) == 0);
@@ -60,8 +50,10 @@ static void test_posix(struct syslet_queue *q, int a)
 
 static void test(struct syslet_queue *q)
 {
-	int a = open_lock(), b = open_lock();
+	char name[] = "/tmp/libsyslet-XXXXXX";
+	int a = mkstemp(name), b = open(name, O_RDWR);
 
+	CHECK(a >= 0 && b >= 0);
 	test_flock(q, a, b);
 	test_ofd(q, a, b);
 	test_posix(q, a);

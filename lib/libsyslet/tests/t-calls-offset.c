@@ -51,7 +51,8 @@ static void test_storage(struct syslet_queue *q, int fd)
 {
 	long ret;
 
-	CHECK_EQ(0, CALL(readahead, fd, FAR, 4096) & ~-EINVAL);
+	ret = CALL(readahead, fd, FAR, 4096);
+	CHECK(ret == 0 || ret == -EINVAL);
 	CHECK_EQ(0, CALL(fadvise, fd, FAR, FAR, POSIX_FADV_NORMAL));
 	ret = CALL(sync_file_range, fd, FAR, FAR, 0);
 	CHECK(ret == 0 || ret == -ESPIPE);
@@ -66,9 +67,11 @@ static void test_storage(struct syslet_queue *q, int fd)
 static void test(struct syslet_queue *q)
 {
 	char name[] = "/tmp/libsyslet-XXXXXX", buf[8] = "";
-	int fd = mkstemp(name);
+	int tmp = mkstemp(name);
+	int fd = (int)CALL(open, name, O_RDWR, 0);
 
-	CHECK(fd >= 0);
+	CHECK(tmp >= 0 && fd >= 0);
+	close(tmp);
 	CHECK_EQ(3, CALL(pwrite, fd, "far", 3, FAR));
 	CHECK(size(q, fd) == FAR + 3);
 	CHECK_EQ(3, CALL(pread, fd, buf, sizeof(buf), FAR));

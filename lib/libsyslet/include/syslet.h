@@ -286,10 +286,10 @@ SYSLET_INLINE int syslet_prep(struct syslet_queue *q, uint64_t data, long nr,
 {
 	struct syslet_call *call;
 
-	if (q->pending >= q->entries)
-		return -EBUSY;
 	if (!q->ring->elements)
 		return -ENXIO;
+	if (q->pending >= q->entries)
+		return -EBUSY;
 	call = &q->batch[q->prepared++ & (q->entries - 1)];
 	q->pending++;
 	call->nr = (uint64_t)nr;

@@ -1,38 +1,95 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * Description: a call that the kernel refuses to make asynchronous runs on a
- * thread, beside calls that the kernel has
+ * thread, beside calls that the kernel has; a wait sees both kinds
  */
 #define _GNU_SOURCE
 #include <signal.h>
 #include "test.h"
 
+struct refused {
+	int		fd[2];
+	struct pollfd	pfd;
+	sigset_t	mask;
+};
+
+/* A mask: it depends on its task. */
+static void refuse(struct syslet_queue *q, struct refused *r, uint64_t data)
+{
+	long nr = SYS_ppoll;
+
+	CHECK(pipe(r->fd) == 0);
+	r->pfd = (struct pollfd){ .fd = r->fd[0], .events = POLLIN };
+	sigemptyset(&r->mask);
+	CHECK_EQ(-ESYSLETPENDING, syslet_call(q, data, nr, SYSLET_PTR(&r->pfd), 1, 0,
+					      SYSLET_PTR(&r->mask), 8, 0));
+}
+
+static void go_on(struct refused *r)
+{
+	CHECK(write(r->fd[1], "x", 1) == 1);
+}
+
+static void take(struct syslet_queue *q, uint64_t data)
+{
+	struct syslet_completion c;
+
+	CHECK_EQ(0, syslet_wait(q, &c, NULL));
+	CHECK(c.caller_data == data);
+	CHECK_EQ(1, syslet_status(&c));
+}
+
 static void test(struct syslet_queue *q)
 {
-	struct pollfd pfd = { .events = POLLIN };
+	syslet_timespec soon = { .tv_nsec = 1000000 };
 	struct syslet_completion c;
-	int fd[2], seen = 0, i;
-	sigset_t set;
-	char b;
+	struct refused r[2];
+	struct blocked b[2];
+	unsigned int i;
 
-	CHECK(pipe(fd) == 0);
-	pfd.fd = fd[0];
-	sigemptyset(&set);
-	/* a mask: it depends on its task */
-	CHECK(syslet_call(q, 1, SYS_ppoll, SYSLET_PTR(&pfd), 1, 0, SYSLET_PTR(&set), 8, 0) ==
-	      -ESYSLETPENDING);
-	CHECK(syslet_read(q, 2, fd[0], &b, 1) == -ESYSLETPENDING);
-	CHECK(q->on_threads == (syslet_is_async(q) ? 1 : 2));
-	/* one for the read, one that poll() sees */
-	CHECK(write(fd[1], "xy", 2) == 2);
 	for (i = 0; i < 2; i++) {
-		CHECK(syslet_wait(q, &c, NULL) == 0);
-		CHECK(syslet_status(&c) == 1);
-		seen |= (int)c.caller_data;
+		refuse(q, &r[i], i);
+		block(q, &b[i], 10 + i);
 	}
-	CHECK(seen == 3);
-	close(fd[0]);
-	close(fd[1]);
+	CHECK_EQ(syslet_is_async(q) ? 2 : 4, q->on_threads);
+	CHECK_EQ(syslet_is_async(q) ? 2 : 0, q->refused);
+	CHECK_EQ(-ETIME, syslet_wait(q, &c, &soon));
+	/* Either kind ends a wait, also one after the other. */
+	unblock(&b[0]);
+	take(q, 10);
+	go_on(&r[0]);
+	take(q, 0);
+	go_on(&r[1]);
+	take(q, 1);
+	unblock(&b[1]);
+	take(q, 11);
+
+	/* A wait for several counts both. */
+	for (i = 0; i < 2; i++) {
+		close_blocked(&b[i]);
+		close(r[i].fd[0]);
+		close(r[i].fd[1]);
+		refuse(q, &r[i], i);
+		block(q, &b[i], 10 + i);
+	}
+	for (i = 0; i < 2; i++) {
+		go_on(&r[i]);
+		unblock(&b[i]);
+	}
+	CHECK_EQ(0, syslet_wait_nr(q, 4, NULL));
+	for (i = 0; i < 4; i++)
+		CHECK_EQ(0, syslet_peek(q, &c));
+	for (i = 0; i < 2; i++) {
+		close_blocked(&b[i]);
+		close(r[i].fd[0]);
+		close(r[i].fd[1]);
+	}
+	/* An exit with both kinds under way waits for both. */
+	refuse(q, &r[0], 0);
+	block(q, &b[0], 10);
+	CHECK_EQ(-ETIME, syslet_wait(q, &c, &soon));
+	go_on(&r[0]);
+	unblock(&b[0]);
 }
 
 int main(void)

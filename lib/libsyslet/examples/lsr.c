@@ -362,26 +362,20 @@ struct sentry {
 #define GROUP(ino)	((ino) / 16)
 #define GROUPS		4096
 
+/* lstat()s that make a good batch. */
+#define BATCH		64
+
 struct syslet_walk {
 	struct syslet_queue q;
-	struct sentry	*entries;
+	unsigned int	depth;
+	struct sentry	*free;
+	struct sentry	*ready;
+	unsigned int	nr_ready;
 	struct sentry	*coming[GROUPS];
 	struct sdir	*sdirs;
 	struct dir	*todo;
 	struct sum	*sum;
 };
-
-static void sdir_step(struct syslet_walk *w, struct sdir *sdir, long ret);
-
-static void sentry_done(struct syslet_walk *w, struct sentry *e, const char *name, long ret)
-{
-	if (ret < 0)
-		die("lstat", name, ret);
-	w->sum->entries++;
-	w->sum->bytes += e->st.st_size;
-	if (S_ISDIR(e->st.st_mode))
-		dir_push(&w->todo, dir_new(e->op.sdir->dir->path, name));
-}
 
 static void sdir_put(struct syslet_walk *w, struct sdir *sdir)
 {
@@ -394,111 +388,93 @@ static void sdir_put(struct syslet_walk *w, struct sdir *sdir)
 	w->sdirs = sdir;
 }
 
-static struct sentry *sentry_get(struct syslet_walk *w)
+static struct sentry *sentry_new(struct syslet_walk *w, struct sdir *sdir,
+				 const struct linux_dirent64 *d)
 {
-	struct sentry *e = w->entries;
+	struct sentry *e = w->free;
 
-	if (!e)
-		return alloc(sizeof(*e));
-	w->entries = e->next;
+	if (e)
+		w->free = e->next;
+	else
+		e = alloc(sizeof(*e));
+	e->op.type = OP_LSTAT;
+	e->op.sdir = sdir;
+	e->group = GROUP(d->d_ino);
+	e->followers = NULL;
+	/* A pending call uses its name after we have gone on. */
+	memcpy(e->name, d->d_name, d->d_reclen - offsetof(struct linux_dirent64, d_name));
+	sdir->refs++;
 	return e;
 }
 
-static void sentry_free(struct syslet_walk *w, struct sentry *e)
+static void sentry_push(struct syslet_walk *w, struct sentry *e)
 {
-	struct sdir *sdir = e->op.sdir;
-
-	e->next = w->entries;
-	w->entries = e;
-	sdir_put(w, sdir);
+	e->next = w->ready;
+	w->ready = e;
+	w->nr_ready++;
 }
 
-/* False if it is done; else it is on its way, and will be freed then. */
-static bool sentry_lstat(struct syslet_walk *w, struct sentry *e)
+/* For the next batch, or behind another one. */
+static void sentry_add(struct syslet_walk *w, struct sentry *e)
 {
 	struct sentry **leader = &w->coming[e->group % GROUPS];
-	long ret;
 
 	if (*leader && (*leader)->group == e->group) {
 		e->next = (*leader)->followers;
 		(*leader)->followers = e;
-		return true;
-	}
-	ret = syslet_fstatat(&w->q, SYSLET_PTR(&e->op), e->op.sdir->fd, e->name,
-			     &e->st, AT_SYMLINK_NOFOLLOW);
-	if (ret != -ESYSLETPENDING) {
-		sentry_done(w, e, e->name, ret);
-		return false;
+		return;
 	}
 	if (!*leader)
 		*leader = e;
-	return true;
+	sentry_push(w, e);
 }
 
-static void sentry_reaped(struct syslet_walk *w, struct sentry *e, long ret)
+/* Prepare what is ready; there is room for the directories' calls as well. */
+static void sentry_prep_ready(struct syslet_walk *w)
+{
+	struct sentry *e;
+
+	while ((e = w->ready) && w->q.pending < w->depth + w->depth / 2) {
+		w->ready = e->next;
+		w->nr_ready--;
+		syslet_prep_fstatat(&w->q, SYSLET_PTR(&e->op), e->op.sdir->fd, e->name,
+				    &e->st, AT_SYMLINK_NOFOLLOW);
+	}
+}
+
+static void sentry_done(struct syslet_walk *w, struct sentry *e, long ret)
 {
 	struct sentry **leader = &w->coming[e->group % GROUPS];
-	struct sentry *f, *next;
+	struct sdir *sdir = e->op.sdir;
+	struct sentry *f;
 
+	if (ret < 0)
+		die("lstat", e->name, ret);
+	w->sum->entries++;
+	w->sum->bytes += e->st.st_size;
+	if (S_ISDIR(e->st.st_mode))
+		dir_push(&w->todo, dir_new(sdir->dir->path, e->name));
 	if (*leader == e)
 		*leader = NULL;
-	for (f = e->followers; f; f = next) {
-		next = f->next;
-		if (!sentry_lstat(w, f))
-			sentry_free(w, f);
+	while ((f = e->followers)) {
+		e->followers = f->next;
+		sentry_push(w, f);
 	}
-	sentry_done(w, e, e->name, ret);
-	sentry_free(w, e);
-}
-
-/* Take a completion and do what comes after it. */
-static void syslet_reap(struct syslet_walk *w)
-{
-	struct syslet_completion c;
-	struct sop *op;
-	int ret;
-
-	ret = syslet_wait(&w->q, &c, NULL);
-	if (ret == -EINTR)
-		return;
-	if (ret)
-		die("syslet_wait", "", ret);
-	op = (void *)(uintptr_t)c.caller_data;
-	if (op->type == OP_LSTAT)
-		sentry_reaped(w, (struct sentry *)op, syslet_status(&c));
-	else
-		sdir_step(w, op->sdir, syslet_status(&c));
+	e->next = w->free;
+	w->free = e;
+	sdir_put(w, sdir);
 }
 
 static void sdir_entries(struct syslet_walk *w, struct sdir *sdir, long n)
 {
-	struct sentry *e = NULL;
 	long off;
 
 	for (off = 0; off < n;) {
 		struct linux_dirent64 *d = (void *)(sdir->buf + off);
 
 		off += d->d_reclen;
-		if (is_dot(d->d_name))
-			continue;
-		while (w->q.pending >= w->q.entries / 2)
-			syslet_reap(w);
-		if (!e)
-			e = sentry_get(w);
-		e->op.type = OP_LSTAT;
-		e->op.sdir = sdir;
-		e->group = GROUP(d->d_ino);
-		e->followers = NULL;
-		/* A pending call uses its name after we have gone on. */
-		memcpy(e->name, d->d_name, d->d_reclen - offsetof(struct linux_dirent64, d_name));
-		if (sentry_lstat(w, e)) {
-			sdir->refs++;
-			e = NULL;
-		}
-	}
-	if (e) {
-		e->next = w->entries;
-		w->entries = e;
+		if (!is_dot(d->d_name))
+			sentry_add(w, sentry_new(w, sdir, d));
 	}
 }
 
@@ -542,34 +518,60 @@ static void sdir_start(struct syslet_walk *w, struct dir *dir)
 		sdir_step(w, sdir, ret);
 }
 
-static void walk_syslet(const char *root, unsigned int depth, struct sum *sum)
+/* Take what there is, at least one, and do what comes after it. */
+static void syslet_reap(struct syslet_walk *w)
 {
-	struct syslet_walk w = { .todo = dir_new(root, ""), .sum = sum };
+	struct syslet_completion c;
+	struct sop *op;
+	int ret;
+
+	ret = syslet_wait_nr(&w->q, 1, NULL);
+	if (ret && ret != -EINTR)
+		die("syslet_wait_nr", "", ret);
+	while (!syslet_peek(&w->q, &c)) {
+		op = (void *)(uintptr_t)c.caller_data;
+		if (op->type == OP_LSTAT)
+			sentry_done(w, (struct sentry *)op, syslet_status(&c));
+		else
+			sdir_step(w, op->sdir, syslet_status(&c));
+	}
+}
+
+static void syslet_free(struct syslet_walk *w)
+{
 	struct sentry *e;
 	struct sdir *sdir;
-	struct dir *dir;
+
+	syslet_queue_exit(&w->q);
+	while ((e = w->free)) {
+		w->free = e->next;
+		free(e);
+	}
+	while ((sdir = w->sdirs)) {
+		w->sdirs = sdir->next;
+		free(sdir);
+	}
+}
+
+static void walk_syslet(const char *root, unsigned int depth, struct sum *sum)
+{
+	struct syslet_walk w = { .todo = dir_new(root, ""), .depth = depth, .sum = sum };
 	int ret;
 
 	ret = syslet_queue_init(&w.q, 2 * depth, 0);
 	if (ret)
 		die("syslet_queue_init", "", ret);
-	while (w.todo || w.q.pending) {
-		dir = w.q.pending < depth ? dir_pop(&w.todo) : NULL;
-		if (dir)
-			sdir_start(&w, dir);
-		else
-			syslet_reap(&w);
+	while (w.todo || w.ready || w.q.pending) {
+		/* Directories first: they give bigger batches. */
+		if (w.todo && w.nr_ready < BATCH && w.q.pending < depth) {
+			sdir_start(&w, dir_pop(&w.todo));
+			continue;
+		}
+		sentry_prep_ready(&w);
+		syslet_reap(&w);
 	}
 	sum->blocked = w.q.blocked;
-	syslet_queue_exit(&w.q);
-	while ((e = w.entries)) {
-		w.entries = e->next;
-		free(e);
-	}
-	while ((sdir = w.sdirs)) {
-		w.sdirs = sdir->next;
-		free(sdir);
-	}
+	syslet_free(&w);
 }
 
 /* ------------------------------------------------------------------------------ */

@@ -24,13 +24,13 @@ struct work {
 
 struct syslet_threads {
 	pthread_mutex_t	lock;		/* all below but @bell, and posting to @ring */
-	pthread_cond_t	todo;		/* first != NULL, or stop */
+	pthread_cond_t	todo;		/* can_run(), or stop */
 	struct work	*first, **last;	/* queued ones, in order */
 	struct work	*free;
 	struct work	*works;
 	pthread_t	*ids;
 	unsigned int	entries, max;
-	unsigned int	nr, idle, queued;
+	unsigned int	nr, idle, queued, running;
 	bool		stop;
 	struct syslet_ring *ring;
 	struct relay	*relay;		/* NULL: the kernel has none of our calls */
@@ -56,9 +56,11 @@ static void run_work(struct syslet_threads *t, struct work *work)
 	long ret;
 
 	work->state = WORK_RUNNING;
+	t->running++;
 	pthread_mutex_unlock(&t->lock);
 	ret = sys_call(&work->regs);
 	pthread_mutex_lock(&t->lock);
+	t->running--;
 	post(t, work, ret);
 }
 
@@ -73,13 +75,18 @@ static struct work *dequeue(struct syslet_threads *t, struct work **link)
 	return work;
 }
 
+static bool can_run(const struct syslet_threads *t)
+{
+	return t->first && t->running < t->max;
+}
+
 static void *thread_main(void *arg)
 {
 	struct syslet_threads *t = arg;
 
 	pthread_mutex_lock(&t->lock);
 	for (;;) {
-		while (!t->first && !t->stop) {
+		while (!can_run(t) && !t->stop) {
 			t->idle++;
 			pthread_cond_wait(&t->todo, &t->lock);
 			t->idle--;
@@ -266,10 +273,16 @@ int threads_wait(struct syslet_threads *t, uint32_t heard, struct syslet_ring *k
 	return bell_wait(&t->bell, heard, until);
 }
 
+/* Threads that are too many by now stay idle. */
 void threads_limit(struct syslet_threads *t, unsigned int max)
 {
+	unsigned int i;
+
 	pthread_mutex_lock(&t->lock);
 	t->max = max;
+	for (i = t->idle; i < t->queued && t->nr < t->max && !add_thread(t); i++)
+		;
+	pthread_cond_broadcast(&t->todo);
 	pthread_mutex_unlock(&t->lock);
 }
 

@@ -73,6 +73,6 @@ say "codespell"
 git ls-files | grep -v '^LICENSES' | xargs codespell -L busses,te,iput,useable || rc=1
 
 say "shellcheck"
-shellcheck -x -e SC2317 vm/*.sh .ci/run lib/libsyslet/tests/run vm/init || rc=1
+shellcheck -x -e SC2317 vm/*.sh .ci/run lib/libsyslet/tests/run lib/libsyslet/tests/check vm/init || rc=1
 
 exit $rc

@@ -86,7 +86,7 @@ static void copy(struct syslet_queue *q)
 	while (q->pending) {
 		ret = syslet_wait(q, &c, NULL);
 		if (!ret)
-			step(q, (struct block *)(uintptr_t)c.caller_data, syslet_status(&c));
+			step(q, (void *)(uintptr_t)c.caller_data, syslet_status(&c));
 		else if (ret != -EINTR)
 			die("syslet_wait", ret);
 	}

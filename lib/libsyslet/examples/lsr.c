@@ -513,7 +513,7 @@ static void sdir_start(struct syslet_walk *w, struct dir *dir)
 	sdir->op.sdir = sdir;
 	sdir->dir = dir;
 	sdir->refs = 1;
-	ret = syslet_openat(&w->q, SYSLET_PTR(&sdir->op), AT_FDCWD, dir->path, DIR_FLAGS, 0);
+	ret = syslet_open(&w->q, SYSLET_PTR(&sdir->op), dir->path, DIR_FLAGS, 0);
 	if (ret != -ESYSLETPENDING)
 		sdir_step(w, sdir, ret);
 }
@@ -586,7 +586,8 @@ static uint64_t now_ns(void)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: lsr [-b plain|pool|io_uring|syslet] [-j N] [-l LABEL] DIRECTORY\n");
+	fprintf(stderr, "usage: lsr [-b plain|pool|io_uring|syslet] [-j N] [-l LABEL] "
+		"DIRECTORY\n");
 	exit(2);
 }
 

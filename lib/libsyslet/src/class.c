@@ -130,7 +130,8 @@ static bool fd_is_file(uint64_t fd)
 	struct statx stx;
 	struct indirect_registers regs = {
 		.nr = SYS_statx,
-		.args = { fd, SYSLET_PTR(""), AT_EMPTY_PATH, STATX_TYPE, SYSLET_PTR(&stx) },
+		.args = { fd, SYSLET_PTR(""), AT_EMPTY_PATH, STATX_TYPE,
+			  SYSLET_PTR(&stx) },
 	};
 
 	return sys_call(&regs) || S_ISREG(stx.stx_mode) || S_ISBLK(stx.stx_mode);

@@ -16,7 +16,8 @@ struct syslet_ring *ring_alloc(unsigned int elements, size_t extra)
 	size_t len = ring_size(elements) + extra;
 	struct syslet_ring *ring;
 
-	ring = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ring = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (ring == MAP_FAILED)
 		return NULL;
 	/*

@@ -63,7 +63,8 @@ static int wait_some(struct syslet_queue *q, unsigned int nr, int64_t until)
 	heard = threads_listen(q->threads);
 	if (syslet_ready(q) >= nr)
 		return 0;
-	return threads_wait(q->threads, heard, q->kernel_pending ? q->ring : NULL, until);
+	return threads_wait(q->threads, heard, q->kernel_pending ? q->ring : NULL,
+			    until);
 }
 
 static int wait_ready(struct syslet_queue *q, unsigned int nr, int64_t until)

@@ -16,7 +16,8 @@ static void test(struct syslet_queue *q)
 	CHECK(syslet_wait(q, &c, NULL) == -ENOENT);
 	for (i = 0; i < N; i++) {
 		CHECK(pipe(fd[i]) == 0);
-		CHECK(syslet_read(q, (uint64_t)i, fd[i][0], &buf[i], 1) == -ESYSLETPENDING);
+		CHECK_EQ(-ESYSLETPENDING,
+			 syslet_read(q, (uint64_t)i, fd[i][0], &buf[i], 1));
 	}
 	CHECK(q->pending == N && q->blocked == N);
 	CHECK(syslet_read(q, N, fd[0][0], buf, 1) == -EBUSY);

@@ -34,6 +34,8 @@ int main(void)
 
 	CHECK_EQ(SYSLET_VERSION, syslet_version());
 	CHECK_EQ(!syslet_get_support(&support), syslet_probe());
+	printf("# kernel: %d, features %#x, filtered %u\n", support.error,
+	       support.features, support.filtered);
 	CHECK_EQ(support.error != -ENOSYS, support.features & SYSLET_HAS_INDIRECT);
 	syslet_queue_exit(&none);
 	for_each_backend(test, 4);

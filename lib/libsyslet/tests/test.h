@@ -30,7 +30,8 @@
 } while (0)
 
 /* A claim holds with the kernel's syslets, if it has them, and with threads. */
-static inline void for_each_backend(void (*test)(struct syslet_queue *q), unsigned int entries)
+static inline void for_each_backend(void (*test)(struct syslet_queue *q),
+				    unsigned int entries)
 {
 	struct syslet_queue q;
 
@@ -65,13 +66,15 @@ static inline long flush(struct syslet_queue *q, int ret, uint64_t data)
 
 /* syslet_name(), with its result; or syslet_prep_name(), see for_each_way() */
 #define CALL(name, ...)							\
-	(use_prep ? flush(q, syslet_prep_##name(q, __LINE__, __VA_ARGS__), __LINE__) \
-		  : finish(q, syslet_##name(q, __LINE__, __VA_ARGS__), __LINE__))
+	(use_prep							\
+	 ? flush(q, syslet_prep_##name(q, __LINE__, __VA_ARGS__), __LINE__) \
+	 : finish(q, syslet_##name(q, __LINE__, __VA_ARGS__), __LINE__))
 
 static bool use_prep __attribute__((unused));
 
 /* Backends, and calls that are made alone and in batches. */
-static inline void for_each_way(void (*test)(struct syslet_queue *q), unsigned int entries)
+static inline void for_each_way(void (*test)(struct syslet_queue *q),
+				unsigned int entries)
 {
 	use_prep = false;
 	for_each_backend(test, entries);

@@ -357,12 +357,13 @@ struct sentry {
 /*
  * Inodes that a file system keeps in one block. While one of them is on its
  * way from the disk there is no use in blocking on the others as well: they
- * follow when it is there.
+ * follow when it is there. Not so if nothing has blocked for a while.
  */
 #define GROUP(ino)	((ino) / 16)
 #define GROUPS		4096
+#define A_WHILE		256
 
-/* lstat()s that make a good batch. */
+/* lstat()s that are enough for a batch. */
 #define BATCH		64
 
 struct syslet_walk {
@@ -370,7 +371,12 @@ struct syslet_walk {
 	unsigned int	depth;
 	struct sentry	*free;
 	struct sentry	*ready;
-	unsigned int	nr_ready;
+	/* entries whose lstat() is not made yet; those of them in the next batch */
+	unsigned int	held;
+	unsigned int	prepared;
+	/* counters of the queue when a call has blocked */
+	uint64_t	blocked;
+	uint64_t	calls;
 	struct sentry	*coming[GROUPS];
 	struct sdir	*sdirs;
 	struct dir	*todo;
@@ -404,6 +410,7 @@ static struct sentry *sentry_new(struct syslet_walk *w, struct sdir *sdir,
 	/* A pending call uses its name after we have gone on. */
 	memcpy(e->name, d->d_name, d->d_reclen - offsetof(struct linux_dirent64, d_name));
 	sdir->refs++;
+	w->held++;
 	return e;
 }
 
@@ -411,7 +418,19 @@ static void sentry_push(struct syslet_walk *w, struct sentry *e)
 {
 	e->next = w->ready;
 	w->ready = e;
-	w->nr_ready++;
+}
+
+/* There is room for the directories' calls as well. */
+static bool sentry_has_room(const struct syslet_walk *w)
+{
+	return w->q.pending < w->depth + w->depth / 2;
+}
+
+static void sentry_prep(struct syslet_walk *w, struct sentry *e)
+{
+	syslet_prep_fstatat(&w->q, SYSLET_PTR(&e->op), e->op.sdir->fd, e->name,
+			    &e->st, AT_SYMLINK_NOFOLLOW);
+	w->prepared++;
 }
 
 /* For the next batch, or behind another one. */
@@ -419,6 +438,10 @@ static void sentry_add(struct syslet_walk *w, struct sentry *e)
 {
 	struct sentry **leader = &w->coming[e->group % GROUPS];
 
+	if (w->q.calls - w->calls >= A_WHILE && sentry_has_room(w)) {
+		sentry_prep(w, e);
+		return;
+	}
 	if (*leader && (*leader)->group == e->group) {
 		e->next = (*leader)->followers;
 		(*leader)->followers = e;
@@ -429,16 +452,13 @@ static void sentry_add(struct syslet_walk *w, struct sentry *e)
 	sentry_push(w, e);
 }
 
-/* Prepare what is ready; there is room for the directories' calls as well. */
 static void sentry_prep_ready(struct syslet_walk *w)
 {
 	struct sentry *e;
 
-	while ((e = w->ready) && w->q.pending < w->depth + w->depth / 2) {
+	while ((e = w->ready) && sentry_has_room(w)) {
 		w->ready = e->next;
-		w->nr_ready--;
-		syslet_prep_fstatat(&w->q, SYSLET_PTR(&e->op), e->op.sdir->fd, e->name,
-				    &e->st, AT_SYMLINK_NOFOLLOW);
+		sentry_prep(w, e);
 	}
 }
 
@@ -526,8 +546,16 @@ static void syslet_reap(struct syslet_walk *w)
 	int ret;
 
 	ret = syslet_wait_nr(&w->q, 1, NULL);
-	if (ret && ret != -EINTR)
+	if (ret == -EINTR)
+		return;
+	if (ret)
 		die("syslet_wait_nr", "", ret);
+	w->held -= w->prepared;
+	w->prepared = 0;
+	if (w->q.blocked != w->blocked) {
+		w->blocked = w->q.blocked;
+		w->calls = w->q.calls;
+	}
 	while (!syslet_peek(&w->q, &c)) {
 		op = (void *)(uintptr_t)c.caller_data;
 		if (op->type == OP_LSTAT)
@@ -553,6 +581,11 @@ static void syslet_free(struct syslet_walk *w)
 	}
 }
 
+static bool has_batch(const struct syslet_walk *w)
+{
+	return w->held >= BATCH && (w->ready || w->prepared);
+}
+
 static void walk_syslet(const char *root, unsigned int depth, struct sum *sum)
 {
 	struct syslet_walk w = { .todo = dir_new(root, ""), .depth = depth, .sum = sum };
@@ -562,8 +595,8 @@ static void walk_syslet(const char *root, unsigned int depth, struct sum *sum)
 	if (ret)
 		die("syslet_queue_init", "", ret);
 	while (w.todo || w.ready || w.q.pending) {
-		/* Directories first: they give bigger batches. */
-		if (w.todo && w.nr_ready < BATCH && w.q.pending < depth) {
+		/* Directories first, if the batch would be small. */
+		if (w.todo && w.q.pending < depth && !has_batch(&w)) {
 			sdir_start(&w, dir_pop(&w.todo));
 			continue;
 		}

@@ -34,13 +34,6 @@ static unsigned int run_length(const struct syslet_queue *q)
 	return i;
 }
 
-static void count_result(struct syslet_queue *q, const struct syslet_call *call)
-{
-	q->flushed++;
-	if (call->result != -ESYSLETPENDING)
-		q->results++;
-}
-
 static struct indirect_registers call_regs(const struct syslet_call *call)
 {
 	struct indirect_registers regs = { .nr = call->nr };
@@ -49,34 +42,47 @@ static struct indirect_registers call_regs(const struct syslet_call *call)
 	return regs;
 }
 
-static void after_submit(struct syslet_queue *q, struct syslet_call *call)
+/* It could not be made asynchronous: on a thread, then. */
+static void after_refusal(struct syslet_queue *q, struct syslet_call *call)
 {
-	struct indirect_registers regs;
+	struct indirect_registers regs = call_regs(call);
 
-	q->calls++;
-	if (call->result == -ESYSLETPENDING) {
-		q->kernel_pending++;
-		q->blocked++;
-	} else if (call->result == -EAGAIN) {
-		regs = call_regs(call);
-		call->result = queue_call_refused(q, call->caller_data, &regs);
+	call->result = queue_call_refused(q, call->caller_data, &regs);
+}
+
+static void after_submit(struct syslet_queue *q, struct syslet_call *call, unsigned int n)
+{
+	const struct syslet_call *end = call + n;
+	unsigned int blocked = 0, on_threads = 0;
+
+	for (; call < end; call++) {
+		if (call->result == -ESYSLETPENDING) {
+			blocked++;
+		} else if (call->result == -EAGAIN) {
+			after_refusal(q, call);
+			on_threads += call->result == -ESYSLETPENDING;
+		}
 	}
-	count_result(q, call);
+	q->flushed += n;
+	q->calls += n;
+	q->kernel_pending += blocked;
+	q->blocked += blocked;
+	q->results += n - blocked - on_threads;
 }
 
 /* By the kernel, all at once: how many were made, or an error. */
 static int flush_batch(struct syslet_queue *q, unsigned int n)
 {
 	struct indirect_params params = queue_params(q, 0);
-	int i, ret;
+	struct syslet_call *first = next_call(q);
+	int ret = sys_submit(first, n, &params);
 
-	ret = sys_submit(next_call(q), n, &params);
 	if (ret == -ENOSYS)
 		q->flags |= QUEUE_NO_SUBMIT;
-	if (ret > 0)
+	if (ret > 0) {
 		q->batches++;
-	for (i = 0; i < ret; i++)
-		after_submit(q, next_call(q));
+		after_submit(q, first, (unsigned int)ret);
+	}
 	return ret;
 }
 
@@ -92,7 +98,9 @@ static int flush_one(struct syslet_queue *q)
 		regs = call_regs(call);
 		call->result = queue_call(q, call->caller_data, &regs);
 	}
-	count_result(q, call);
+	q->flushed++;
+	if (call->result != -ESYSLETPENDING)
+		q->results++;
 	return 1;
 }
 

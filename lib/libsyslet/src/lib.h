@@ -20,7 +20,7 @@
 
 /* syscall.c: as the kernel returns them, errors as -errno */
 long sys_call(const struct indirect_registers *regs);
-#ifdef __x86_64__
+#if defined(__x86_64__) && !defined(LIBSYSLET_FAKE_KERNEL)
 /* The hot path: inline, and without the detour through errno. */
 static inline long sys_indirect(const struct indirect_registers *regs,
 				const struct indirect_params *params)

@@ -33,7 +33,7 @@ long sys_call(const struct indirect_registers *regs)
 		   (long)a[4], (long)a[5]);
 }
 
-#ifndef __x86_64__
+#if !defined(__x86_64__) && !defined(LIBSYSLET_FAKE_KERNEL)
 long sys_indirect(const struct indirect_registers *regs,
 		  const struct indirect_params *params)
 {
@@ -53,6 +53,9 @@ static struct __kernel_timespec *left(struct __kernel_timespec *ts, int64_t unti
 	ts->tv_nsec = ns % 1000000000;
 	return ts;
 }
+
+/* tests/fake-kernel.c has its own */
+#ifndef LIBSYSLET_FAKE_KERNEL
 
 int sys_ring_wait(struct syslet_ring *ring, uint32_t idx, unsigned int nr, int64_t until)
 {
@@ -77,6 +80,8 @@ int sys_submit(struct syslet_call *calls, unsigned int nr,
 {
 	return (int)RAW(__NR_syslet_submit, calls, nr, params, sizeof(*params), 0);
 }
+
+#endif
 
 /* 0 also if @word is not @val; -ETIME, -EINTR */
 int sys_futex_wait(uint32_t *word, uint32_t val, int64_t until)

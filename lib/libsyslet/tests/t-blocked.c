@@ -10,7 +10,7 @@ static void test(struct syslet_queue *q)
 	syslet_timespec soon = { .tv_nsec = 1000000 };
 	struct syslet_completion c;
 	int fd[N][2], i, seen = 0;
-	char buf[N];
+	static char buf[N];
 
 	CHECK(syslet_peek(q, &c) == -EAGAIN);
 	CHECK(syslet_wait(q, &c, NULL) == -ENOENT);

@@ -41,10 +41,11 @@ static void take(struct syslet_queue *q, uint64_t data)
 
 static void test(struct syslet_queue *q)
 {
+	/* They are in use until the queue's exit. */
+	static struct refused r[2];
+	static struct blocked b[2];
 	syslet_timespec soon = { .tv_nsec = 1000000 };
 	struct syslet_completion c;
-	struct refused r[2];
-	struct blocked b[2];
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * A kernel with syslets, played by threads: make FAKE=1 builds the library upon
+ * it, so that the sanitizers see both sides of a ring on any machine.
+ *
+ * A call runs on a thread of its own. Its submitter looks on until the call has
+ * ended, or sleeps (/proc tells); then one of them wins: ENDED, the result is
+ * returned; PENDING, the thread will post it.
+ */
+#define _GNU_SOURCE
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../src/lib.h"
+
+enum job_state { RUNNING, ENDED, PENDING };
+
+struct job {
+	struct indirect_registers regs;
+	struct syslet_args	args;
+	enum job_state		state;
+	int			tid;
+	long			ret;
+};
+
+static pthread_mutex_t post_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void post(struct job *job)
+{
+	struct syslet_ring *ring = (void *)(uintptr_t)job->args.completion_ring_ptr;
+
+	pthread_mutex_lock(&post_lock);
+	ring_add(ring, (uint64_t)job->ret, job->args.caller_data);
+	sys_futex_wake(&ring->kernel_head, INT_MAX);
+	pthread_mutex_unlock(&post_lock);
+	if (job->args.flags & SYSLET_EVENTFD)
+		sys_eventfd_signal(job->args.eventfd);
+	free(job);
+}
+
+/* Did it become @state? Else it was not RUNNING any more. */
+static bool settle(struct job *job, enum job_state state)
+{
+	enum job_state running = RUNNING;
+
+	return __atomic_compare_exchange_n(&job->state, &running, state, false,
+					   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+static void *job_main(void *arg)
+{
+	struct job *job = arg;
+
+	__atomic_store_n(&job->tid, (int)syscall(SYS_gettid), __ATOMIC_RELEASE);
+	job->ret = sys_call(&job->regs);
+	if (!settle(job, ENDED))
+		post(job);
+	return NULL;
+}
+
+/* In the very call, and not on its way to it. */
+static bool sleeps(int tid, uint64_t nr)
+{
+	char path[64], line[256] = "";
+	unsigned long in;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = 0;
+	fclose(f);
+	return sscanf(line, "%lu", &in) == 1 && in == nr;
+}
+
+static long watch(struct job *job)
+{
+	int saved = errno;
+	long ret;
+
+	for (;;) {
+		int tid = __atomic_load_n(&job->tid, __ATOMIC_ACQUIRE);
+
+		if (__atomic_load_n(&job->state, __ATOMIC_ACQUIRE) == ENDED)
+			break;
+		if (tid && sleeps(tid, job->regs.nr) && settle(job, PENDING)) {
+			errno = saved;
+			return -ESYSLETPENDING;
+		}
+		sched_yield();
+	}
+	errno = saved;
+	ret = job->ret;
+	free(job);
+	return ret;
+}
+
+/* What depends on its task, as the kernel would say. */
+static bool is_bound(const struct indirect_registers *regs)
+{
+	return regs->nr == SYS_ppoll && regs->args[3];
+}
+
+long sys_indirect(const struct indirect_registers *regs,
+		  const struct indirect_params *params)
+{
+	struct job *job;
+	pthread_t thread;
+
+	switch (call_classify(regs->nr)) {
+	case CALL_REFUSE:
+		return -EINVAL;
+	case CALL_SYNC:
+		return sys_call(regs);
+	case CALL_ANY_THREAD:
+		break;
+	}
+	job = calloc(1, sizeof(*job));
+	if (is_bound(regs) || !job)
+		goto refuse;
+	job->regs = *regs;
+	job->args = params->syslet;
+	if (thread_start(&thread, job_main, job))
+		goto refuse;
+	pthread_detach(thread);
+	return watch(job);
+refuse:
+	free(job);
+	return -EAGAIN;
+}
+
+int sys_submit(struct syslet_call *calls, unsigned int nr,
+	       const struct indirect_params *params)
+{
+	struct indirect_params p = *params;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		struct indirect_registers regs = { .nr = calls[i].nr };
+
+		memcpy(regs.args, calls[i].args, sizeof(regs.args));
+		p.syslet.caller_data = calls[i].caller_data;
+		calls[i].result = sys_indirect(&regs, &p);
+	}
+	return (int)nr;
+}
+
+int sys_ring_wait(struct syslet_ring *ring, uint32_t idx, unsigned int nr, int64_t until)
+{
+	for (;;) {
+		uint32_t head = __atomic_load_n(&ring->kernel_head, __ATOMIC_ACQUIRE);
+		int ret;
+
+		if (head - idx >= nr)
+			return 0;
+		ret = sys_futex_wait(&ring->kernel_head, head, until);
+		if (ret)
+			return ret;
+	}
+}
+
+int sys_cancel(struct syslet_ring *ring, uint64_t data, unsigned int flags)
+{
+	(void)ring;
+	(void)data;
+	(void)flags;
+	return -ENOSYS;
+}

@@ -59,7 +59,13 @@
  * Kernels without syslets: the calls run on threads of the library instead,
  * with the same results through the same functions; more of them are pending
  * then. The same happens to single calls that the kernel cannot make
- * asynchronous. syslet_is_async() and syslet_queue_stats() tell.
+ * asynchronous. syslet_is_async() and syslet_queue_stats() tell. Not given to
+ * threads are calls about the thread that makes them (gettid() ...), and those on
+ * sockets, pipes and terminals that have O_NONBLOCK: they have their results at
+ * once. There is a thread for each such call under way, and one more if the
+ * kernel has calls of the queue; they end with the queue.
+ *
+ * 32-bit programs need Linux 5.1 or later, for times with 64-bit seconds.
  */
 #ifndef LIBSYSLET_H
 #define LIBSYSLET_H
@@ -264,7 +270,8 @@ void syslet_queue_stats(const struct syslet_queue *q, struct syslet_stats *stats
 
 /*
  * Any system call, by its number. @data comes back with the completion, if
- * there will be one. The result of the call, or
+ * there will be one. The call is made before those that are prepared. Its
+ * result, or
  *
  * -ESYSLETPENDING	a completion will come
  * -EBUSY	@q->pending is @q->entries already: take results first

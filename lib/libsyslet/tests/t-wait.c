@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Description: waits end when there is enough, when it is time, or for a signal */
 #define _GNU_SOURCE
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include "test.h"
@@ -90,7 +91,7 @@ static void test_signal(struct syslet_queue *q)
 	child = fork();
 	if (!child)
 		while (!kill(parent, SIGALRM))
-			usleep(1000);
+			sched_yield();
 	CHECK_EQ(-EINTR, syslet_wait(q, &c, NULL));
 	CHECK_EQ(1, q->pending);
 	kill(child, SIGKILL);

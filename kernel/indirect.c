@@ -35,15 +35,13 @@ static void indirect_build_check_abi(void)
 static int indirect_copy_registers(struct pt_regs *regs,
 				   const struct indirect_registers __user *uregs)
 {
+	bool ok;
+
 	if (!user_read_access_begin(uregs, sizeof(*uregs)))
 		return -EFAULT;
-	arch_indirect_get_call(regs, &uregs->nr, uregs->args, efault);
+	ok = arch_indirect_get_call(regs, &uregs->nr);
 	user_read_access_end();
-	return 0;
-
-efault:
-	user_read_access_end();
-	return -EFAULT;
+	return ok ? 0 : -EFAULT;
 }
 
 /*
@@ -54,21 +52,18 @@ static int indirect_copy_params_ver0(struct indirect_params *params,
 				     const struct indirect_params __user *uparams)
 {
 	const u64 __user *from = (const u64 __user *)uparams;
+	bool ok;
 
 	if (!user_read_access_begin(uparams, sizeof(*uparams)))
 		return -EFAULT;
-	arch_indirect_get_word(params, 0, &from[0], efault);
-	arch_indirect_get_word(params, 8, &from[1], efault);
-	arch_indirect_get_word(params, 16, &from[2], efault);
-	arch_indirect_get_word(params, 24, &from[3], efault);
-	arch_indirect_get_word(params, 32, &from[4], efault);
-	arch_indirect_get_word(params, 40, &from[5], efault);
+	ok = arch_indirect_get_word(params, 0, &from[0]) &&
+	     arch_indirect_get_word(params, 8, &from[1]) &&
+	     arch_indirect_get_word(params, 16, &from[2]) &&
+	     arch_indirect_get_word(params, 24, &from[3]) &&
+	     arch_indirect_get_word(params, 32, &from[4]) &&
+	     arch_indirect_get_word(params, 40, &from[5]);
 	user_read_access_end();
-	return 0;
-
-efault:
-	user_read_access_end();
-	return -EFAULT;
+	return ok ? 0 : -EFAULT;
 }
 
 static int indirect_copy_params(struct indirect_params *params,
@@ -225,8 +220,9 @@ static __always_inline int indirect_copy_call(struct pt_regs *regs, u64 *caller_
 {
 	if (!user_access_begin(ucall, sizeof(*ucall)))
 		return -EFAULT;
-	arch_indirect_get_call(regs, &ucall->nr, ucall->args, efault);
-	arch_indirect_get_word(caller_data, 0, &ucall->caller_data, efault);
+	if (!arch_indirect_get_call(regs, &ucall->nr) ||
+	    !arch_indirect_get_word(caller_data, 0, &ucall->caller_data))
+		goto efault;
 	unsafe_put_user(-ESYSLETPENDING, &ucall->result, efault);
 	user_access_end();
 	return 0;

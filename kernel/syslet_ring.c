@@ -262,18 +262,16 @@ static __always_inline int syslet_ring_read(struct syslet_ring __user *uring,
 {
 	const u64 __user *from = (const u64 __user *)uring;
 
+	bool ok;
+
 	BUILD_BUG_ON(sizeof(*head) != sizeof(*uring));
 
 	if (!user_read_access_begin(uring, sizeof(*uring)))
 		return -EFAULT;
-	arch_indirect_get_word(head, 0, &from[0], efault);
-	arch_indirect_get_word(head, 8, &from[1], efault);
+	ok = arch_indirect_get_word(head, 0, &from[0]) &&
+	     arch_indirect_get_word(head, 8, &from[1]);
 	user_read_access_end();
-	return 0;
-
-efault:
-	user_read_access_end();
-	return -EFAULT;
+	return ok ? 0 : -EFAULT;
 }
 
 static bool syslet_ring_is_valid(const struct syslet_ring_head *head)

@@ -53,28 +53,32 @@ static inline unsigned int indirect_nr_syscalls(void)
  * user_access_begin(). unsafe_get_user() tests each word anew if the compiler
  * does not know asm goto with outputs.
  */
-#define arch_indirect_get_word(base, off, from, label)				\
-	asm goto("1: mov %[_from], %%rax\n"					\
-		 "mov %%rax, %c[_off](%[_base])\n"				\
-		 _ASM_EXTABLE_UA(1b, %l[label])					\
-		 : : [_from] "m" (*(const u64 __force *)(from)),		\
-		     [_base] "r" (base), [_off] "i" (off)			\
-		 : "rax", "memory" : label)
+static __always_inline bool arch_indirect_get_word(void *base, size_t off,
+						   const u64 __user *from)
+{
+	asm goto("1: mov %[_from], %%rax\n"
+		 "mov %%rax, %c[_off](%[_base])\n"
+		 _ASM_EXTABLE_UA(1b, %l[efault])
+		 : : [_from] "m" (*(const u64 __force *)from),
+		     [_base] "r" (base), [_off] "i" (off)
+		 : "rax", "memory" : efault);
+	return true;
+efault:
+	return false;
+}
 
-#define arch_indirect_get_reg(regs, reg, from, label)				\
-	arch_indirect_get_word(regs, offsetof(struct pt_regs, reg), from, label)
-
-/* Number and arguments of a call, after user_access_begin(). */
-#define arch_indirect_get_call(regs, unr, uargs, label)				\
-do {										\
-	arch_indirect_get_reg(regs, orig_ax, unr, label);			\
-	arch_indirect_get_reg(regs, di, &(uargs)[0], label);			\
-	arch_indirect_get_reg(regs, si, &(uargs)[1], label);			\
-	arch_indirect_get_reg(regs, dx, &(uargs)[2], label);			\
-	arch_indirect_get_reg(regs, r10, &(uargs)[3], label);			\
-	arch_indirect_get_reg(regs, r8, &(uargs)[4], label);			\
-	arch_indirect_get_reg(regs, r9, &(uargs)[5], label);			\
-} while (0)
+/* Number and arguments of a call, which follow each other. */
+static __always_inline bool arch_indirect_get_call(struct pt_regs *regs,
+						   const u64 __user *from)
+{
+	return arch_indirect_get_word(regs, offsetof(struct pt_regs, orig_ax), from) &&
+	       arch_indirect_get_word(regs, offsetof(struct pt_regs, di), from + 1) &&
+	       arch_indirect_get_word(regs, offsetof(struct pt_regs, si), from + 2) &&
+	       arch_indirect_get_word(regs, offsetof(struct pt_regs, dx), from + 3) &&
+	       arch_indirect_get_word(regs, offsetof(struct pt_regs, r10), from + 4) &&
+	       arch_indirect_get_word(regs, offsetof(struct pt_regs, r8), from + 5) &&
+	       arch_indirect_get_word(regs, offsetof(struct pt_regs, r9), from + 6);
+}
 
 void arch_indirect_to_ia32(struct pt_regs *regs);
 

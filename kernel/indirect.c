@@ -54,6 +54,8 @@ static int indirect_copy_params_ver0(struct indirect_params *params,
 	const u64 __user *from = (const u64 __user *)uparams;
 	bool ok;
 
+	BUILD_BUG_ON(sizeof(*params) != 48);
+
 	if (!user_read_access_begin(uparams, sizeof(*uparams)))
 		return -EFAULT;
 	ok = arch_indirect_get_word(params, 0, &from[0]) &&
@@ -202,7 +204,7 @@ SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
 	if (err)
 		return err;
 
-	if (unlikely(!arch_indirect_is_valid(&regs)))
+	if (unlikely(!arch_indirect_accept(&regs)))
 		return -ENOSYS;
 	if (likely(indirect_call(&regs, &params, NULL, &ret)))
 		return ret;
@@ -254,13 +256,11 @@ efault:
  */
 static bool __indirect_between_calls(void)
 {
-	if (signal_pending(current))
-		return false;
 	/* A file that was put is closed before the next call, for one. */
 	if (test_thread_flag(TIF_NOTIFY_RESUME))
-		resume_user_mode_work(current_pt_regs());
+		resume_user_mode_work(NULL);
 	cond_resched();
-	return true;
+	return !signal_pending(current);
 }
 
 static __always_inline bool indirect_between_calls(void)
@@ -307,7 +307,7 @@ static bool indirect_run_batch(struct syslet_batch *batch, long *ret)
 		result = indirect_copy_call(&regs, &batch->params.syslet.caller_data, ucall);
 		if (unlikely(result))
 			break;
-		if (unlikely(!arch_indirect_is_valid(&regs)))
+		if (unlikely(!arch_indirect_accept(&regs)))
 			result = -ENOSYS;
 		else if (unlikely(!indirect_call_entry(&regs, batch, &result)))
 			return false;

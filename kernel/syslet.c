@@ -87,10 +87,10 @@
  *
  * Locks:
  *
- *   siglock		task_struct.syslet, syslet_ctx.carrier, syslet_ctx.tid,
- *			TIDs within the thread group
- *     task->pi_lock	TID against attach_to_pi_owner() while adopting
  *   ctx->lock		lists and counts of a context
+ *     siglock		task_struct.syslet, syslet_ctx.carrier, syslet_ctx.tid,
+ *			TIDs within the thread group
+ *       task->pi_lock	TID against attach_to_pi_owner() while adopting
  *   kring->lock	posting to and waiting for one ring; user memory is
  *			accessed with page faults disabled, faulted in outside
  *     bucket->lock	the hash table of rings, reference counts reaching 0
@@ -147,9 +147,11 @@ void syslet_call_put(struct syslet_task *st)
 static void syslet_reset_call(struct syslet_call_state *call)
 {
 	call->offered = 0;
+	call->blocked = current->blocked;
 	call->refused = false;
 	call->evict = false;
 	call->cancelled = false;
+	call->keep_result = false;
 	call->finished = false;
 	call->posted = false;
 	reinit_completion(&call->adopted);
@@ -319,7 +321,7 @@ static void syslet_move_signals(struct task_struct *from)
 	sigandsets(&from->pending.signal, &from->pending.signal, &kill);
 	list_splice_tail_init(&from->pending.list, &to->pending.list);
 
-	to->blocked = from->blocked;
+	to->blocked = from->syslet->call.blocked;
 	siginitsetinv(&from->blocked, sigmask(SIGKILL) | sigmask(SIGSTOP));
 	recalc_sigpending();
 
@@ -527,6 +529,7 @@ bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret)
 	struct syslet_ctx *ctx = st->ctx;
 	/* Once: the carrier may be making the next offer. */
 	unsigned long token = READ_ONCE(st->token);
+	const struct syslet_batch *running;
 	struct syslet_call_state *call;
 	struct task_struct *from;
 
@@ -540,7 +543,7 @@ bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret)
 	call = &from->syslet->call;
 	if (!syslet_take_over(ctx, from)) {
 		call->refused = true;
-		/* Who must not wait is to be told: see syslet_run(). */
+		/* Who must not wait is to be told: see syslet_withdrawn(). */
 		if (!call->evict && !(call->args->flags & SYSLET_SYNC_OK))
 			syslet_interrupt(from);
 		complete_all(&call->adopted);
@@ -561,11 +564,14 @@ bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret)
 	syslet_move_user_pointers(from);
 	arch_syslet_adopt(from);
 	*ret = call->evict ? arch_syslet_repeat() : -ESYSLETPENDING;
+	/* None any more if the other one has died in the call. */
+	running = READ_ONCE(call->batch);
 	batch->nr = 0;
-	if (call->batch && !call->evict)
-		*batch = *call->batch;
+	if (running && !call->evict)
+		*batch = *running;
 
-	trace_syslet_handoff(call, from);
+	if (!call->evict)
+		trace_syslet_handoff(call, from);
 	syslet_delay(SYSLET_POINT_ADOPTED);
 	/* [C] pairs with wait_for_completion() in syslet_withdraw() */
 	complete_all(&call->adopted);
@@ -597,6 +603,9 @@ bool syslet_withdraw(struct syslet_task *st)
 			return false;
 	}
 	st->call.offered = 0;
+	/* The next call is not to find what became of this offer. */
+	if (st->call.batch)
+		st->call.batch->prepared = false;
 	return true;
 }
 
@@ -621,6 +630,17 @@ static bool syslet_may_repeat(struct syslet_task *st)
 static bool syslet_is_cancelled(struct syslet_task *st)
 {
 	return READ_ONCE(st->ctx->dead) || READ_ONCE(st->call.cancelled);
+}
+
+/**
+ * __syslet_keep_result - see syslet_keep_result()
+ *
+ * Context: Process context.
+ */
+void __syslet_keep_result(void)
+{
+	if (syslet_is_helper(current))
+		current->syslet->call.keep_result = true;
 }
 
 /*
@@ -654,7 +674,7 @@ static long syslet_restart(struct syslet_task *st, long ret)
 
 /*
  * 2007 semantics: the task becomes a thread of its own, in user space. It is
- * not the group leader, see syslet_call().
+ * not the group leader, see syslet_evict().
  */
 static long syslet_to_frame(struct syslet_task *st, const struct syslet_frame *frame)
 {
@@ -676,7 +696,7 @@ static void syslet_finish(struct syslet_task *st, long ret)
 	ret = syslet_restart(st, ret);
 	WRITE_ONCE(call->finished, true);
 	/* Some calls do not ask to be repeated. */
-	if (ret == -EINTR && syslet_is_cancelled(st))
+	if (ret == -EINTR && syslet_is_cancelled(st) && !call->keep_result)
 		ret = -ECANCELED;
 	/* What the call left for its return to user space is part of it. */
 	if (task_work_pending(current) || test_thread_flag(TIF_NOTIFY_RESUME))
@@ -684,10 +704,9 @@ static void syslet_finish(struct syslet_task *st, long ret)
 
 	trace_syslet_finish(call, ret);
 	syslet_delay(SYSLET_POINT_FINISH);
-	if (syslet_ring_post(call->ring, u64_to_user_ptr(call->args->completion_ring_ptr),
+	if (syslet_ring_post(&call->ring, u64_to_user_ptr(call->args->completion_ring_ptr),
 			     ret, call->args->caller_data, &call->posted))
 		WRITE_ONCE(st->ctx->ring_addr, 0);
-	call->ring = NULL;
 	if (call->eventfd)
 		eventfd_signal(call->eventfd);
 	syslet_call_put(st);
@@ -733,8 +752,6 @@ static long syslet_withdrawn(struct syslet_task *st, long ret)
 {
 	struct syslet_call_state *call = &st->call;
 
-	if (call->batch)
-		call->batch->prepared = false;
 	/*
 	 * Nobody took over: a program that would end this sleep itself must not
 	 * be left in it. A call that is to be repeated has done nothing yet; one
@@ -874,6 +891,8 @@ bool syslet_prepare(struct pt_regs *regs, const struct syslet_args *args,
 {
 	struct syslet_task *st = current->syslet;
 
+	if (batch)
+		batch->prepared = false;
 	if (unlikely(!st)) {
 		st = syslet_enter();
 		syslet_set_batch(batch);

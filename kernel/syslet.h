@@ -62,9 +62,12 @@ struct syslet_batch {
  * @adopted: done when the spare has taken all that it takes
  * @offered: token of the offer of the user side, until the submitter knows what
  *	     became of it; 0: none was made
+ * @blocked: signal mask of the thread; what the handler does to that of its task
+ *	     is its own affair
  * @refused: written before @adopted is done: the spare did not take over
  * @evict: no call yet: the group leader wants another task to make it
  * @cancelled: written by syslet_cancel(2): do not begin to sleep again
+ * @keep_result: -EINTR is its result, also if it was cancelled
  * @finished: written by the runner: the handler has returned for good
  * @posted: written by the runner: the program may have seen the completion
  * @restart: how to continue an interrupted call (-ERESTART_RESTARTBLOCK),
@@ -81,9 +84,11 @@ struct syslet_call_state {
 	struct list_head		node;
 	unsigned long			offered;
 	struct completion		adopted;
+	sigset_t			blocked;
 	bool				refused;
 	bool				evict;
 	bool				cancelled;
+	bool				keep_result;
 	bool				finished;
 	bool				posted;
 	struct syslet_restart		*restart;
@@ -292,7 +297,7 @@ void syslet_ring_put(struct syslet_kring *kring);
 int syslet_ring_has_room(struct syslet_kring *kring, struct syslet_ring __user *uring);
 void syslet_ring_reserve(struct syslet_kring *kring);
 void syslet_ring_unreserve(struct syslet_kring *kring);
-bool syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uring,
+bool syslet_ring_post(struct syslet_kring **kring, struct syslet_ring __user *uring,
 		      u64 status, u64 caller_data, bool *posted);
 
 #endif /* _KERNEL_SYSLET_H */

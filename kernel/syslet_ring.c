@@ -332,7 +332,7 @@ void syslet_ring_unreserve(struct syslet_kring *kring)
 
 /* What is to be posted, and where. */
 struct syslet_post {
-	struct syslet_kring		*kring;
+	struct syslet_kring		**kring;
 	struct syslet_ring __user	*uring;
 	u64				status;
 	u64				caller_data;
@@ -392,7 +392,7 @@ static void syslet_ring_wake(struct syslet_kring *kring, u32 head)
 
 static int syslet_ring_try_post(const struct syslet_post *post)
 {
-	struct syslet_kring *kring = post->kring;
+	struct syslet_kring *kring = *post->kring;
 	u32 head;
 	int err;
 
@@ -409,20 +409,24 @@ static int syslet_ring_try_post(const struct syslet_post *post)
 	return err;
 }
 
-/* The call has a ring in its hands; what is mapped there decides. */
+/*
+ * The call has a ring in its hands; what is mapped there decides. Whoever dies
+ * while it waits for room gives back what it has then.
+ */
 static int syslet_ring_follow(struct syslet_post *post, bool *moved)
 {
+	struct syslet_kring *old = *post->kring;
 	union futex_key key;
 	int err;
 
 	err = syslet_ring_key(post->uring, &key);
-	if (err || likely(futex_match(&post->kring->key, &key)))
+	if (err || likely(futex_match(&old->key, &key)))
 		return err;
 
 	*moved = true;
-	syslet_ring_unreserve(post->kring);
-	post->kring = syslet_ring_get_key(&key, GFP_KERNEL | __GFP_NOFAIL);
-	atomic_inc(&post->kring->reserved);
+	*post->kring = syslet_ring_get_key(&key, GFP_KERNEL | __GFP_NOFAIL);
+	atomic_inc(&(*post->kring)->reserved);
+	syslet_ring_unreserve(old);
 	return 0;
 }
 
@@ -460,7 +464,8 @@ static void syslet_ring_wait_for_room(struct syslet_kring *kring)
 
 /**
  * syslet_ring_post - add a completion
- * @kring: where to; the reservation and the reference of the call are used up
+ * @kring: where to; the reservation and the reference of the call are used up,
+ *	   and it is NULL then
  * @uring: its address
  * @status: result of the call
  * @caller_data: as given with the call
@@ -472,7 +477,7 @@ static void syslet_ring_wait_for_room(struct syslet_kring *kring)
  * Context: Process context of the address space; may sleep.
  * Return: true if another ring was found at that address.
  */
-bool syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uring,
+bool syslet_ring_post(struct syslet_kring **kring, struct syslet_ring __user *uring,
 		      u64 status, u64 caller_data, bool *posted)
 {
 	struct syslet_post post = {
@@ -487,28 +492,27 @@ bool syslet_ring_post(struct syslet_kring *kring, struct syslet_ring __user *uri
 
 	for (;;) {
 		err = syslet_ring_follow(&post, &moved);
-		/* The page cannot be had now: in a small memory cgroup, say. */
-		if (err == -ENOMEM && !schedule_timeout_killable(1))
-			continue;
-		if (err)
-			break;
-		err = syslet_ring_try_post(&post);
-		if (!err)
-			break;
-		if (err == -EFAULT && syslet_ring_fault_in(uring)) {
-			cond_resched();
-			continue;
+		if (!err) {
+			err = syslet_ring_try_post(&post);
+			if (err == -EFAULT && syslet_ring_fault_in(uring)) {
+				cond_resched();
+				continue;
+			}
 		}
-		if (err != -ENOSPC)
+		/* Or its page cannot be had now: in a small memory cgroup, say. */
+		if (err != -ENOSPC && err != -ENOMEM)
 			break;
-		syslet_ring_wait_for_room(post.kring);
+		syslet_ring_wait_for_room(*kring);
 	}
 	if (likely(!err)) {
-		syslet_ring_put(post.kring);
+		syslet_ring_put(*kring);
 	} else {
-		atomic_long_inc(&syslet_lost);
-		syslet_ring_unreserve(post.kring);
+		/* Of a process that was killed nobody misses it. */
+		if (!fatal_signal_pending(current))
+			atomic_long_inc(&syslet_lost);
+		syslet_ring_unreserve(*kring);
 	}
+	*kring = NULL;
 	trace_syslet_post(uring, status, caller_data, err);
 	return moved;
 }

@@ -649,13 +649,15 @@ long syslet_park(struct syslet_task *st)
  * syslet_interrupt - end an interruptible sleep of a call
  * @tsk: a task of the current process that has not exited
  *
- * As the freezer does: there is no signal. TIF_NOTIFY_SIGNAL would not do, as
- * io_uring_enter(2) handles that and sleeps on.
+ * There is no signal, so signal_pending() has to be made true in both ways:
+ * io_uring_enter(2) handles TIF_NOTIFY_SIGNAL and sleeps on, and who sets a
+ * signal mask for a while clears TIF_SIGPENDING.
  *
  * Context: Any but interrupts; siglock not held.
  */
 void syslet_interrupt(struct task_struct *tsk)
 {
+	set_notify_signal(tsk);
 	spin_lock_irq(syslet_siglock(tsk));
 	signal_wake_up(tsk, false);
 	spin_unlock_irq(syslet_siglock(tsk));
@@ -743,6 +745,8 @@ void __syslet_exit(struct task_struct *tsk, long *code)
 	struct syslet_ctx *ctx = st->ctx;
 
 	syslet_delay(SYSLET_POINT_EXIT);
+	/* It was on the stack that is used again by who dies of an oops. */
+	WRITE_ONCE(st->call.batch, NULL);
 	/* Dying inside a call, by an oops: let an adoption come to its end. */
 	tsk->flags &= ~PF_SYSLET_ARMED;
 	syslet_withdraw(st);

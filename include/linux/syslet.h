@@ -74,6 +74,7 @@ void __syslet_pass_tracer(struct task_struct *tsk);
 int syslet_refuse_block(void);
 int syslet_stay(void);
 int __syslet_alone(void);
+void __syslet_keep_result(void);
 
 /*
  * Called by sched_submit_work() with the PF_* flags that it has read, when
@@ -149,6 +150,13 @@ static inline struct task_struct *syslet_user_side(struct task_struct *tsk)
 static inline int syslet_alone(void)
 {
 	return likely(!current->syslet) ? 0 : __syslet_alone();
+}
+
+/* What the current call was asked for is done, although it may say -EINTR. */
+static inline void syslet_keep_result(void)
+{
+	if (unlikely(current->syslet))
+		__syslet_keep_result();
 }
 
 /* Could @tsk be a helper, or become one? */
@@ -363,6 +371,8 @@ static inline void syslet_read_io(struct task_struct *tsk, struct task_io_accoun
 }
 
 static inline void syslet_pass_tracer(struct task_struct *tsk) { }
+
+static inline void syslet_keep_result(void) { }
 
 static inline bool syslet_takes_part(struct task_struct *tsk)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * Every system call of the 64-bit ABI, and whether it may be asynchronous: see enum
- * syslet_class in kernel/syslet.h. A call that is not listed is treated as
+ * syslet_class in include/linux/syslet.h. A call that is not listed is treated as
  * BOUND; the selftest class_test finds it.
  *
  * REFUSE	reads or replaces the whole user frame, or does not return

@@ -83,7 +83,8 @@ struct syslet_args {
  * @args: its arguments
  * @caller_data: returned as it is in the completion, if there is one
  * @result: written by the kernel when the call was run: what it returned, or
- *	    -ESYSLETPENDING if that will be posted
+ *	    -ESYSLETPENDING if that will be posted. Without a meaning in entries
+ *	    that were not run: those behind as many as syslet_submit(2) returns
  */
 struct syslet_call {
 	__u64	nr;

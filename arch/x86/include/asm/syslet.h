@@ -8,6 +8,7 @@
 
 #include <linux/compat.h>
 #include <linux/indirect.h>
+#include <linux/kmsan-checks.h>
 #include <linux/nospec.h>
 #include <linux/ptrace.h>
 
@@ -20,14 +21,13 @@
 
 struct task_struct;
 
-/* The ABI that the current system call came through. */
-
 /* An enum syslet_class for each call, in arch/x86/kernel/indirect.c. */
 extern const u8 syslet_class_64[NR_syscalls];
 #ifdef CONFIG_IA32_EMULATION
 extern const u8 syslet_class_32[IA32_NR_syscalls];
 #endif
 
+/* The ABI that the current system call came through. */
 static inline bool indirect_is_ia32(void)
 {
 	return IS_ENABLED(CONFIG_IA32_EMULATION) && in_ia32_syscall();
@@ -62,6 +62,7 @@ static __always_inline bool arch_indirect_get_word(void *base, size_t off,
 		 : : [_from] "m" (*(const u64 __force *)from),
 		     [_base] "r" (base), [_off] "i" (off)
 		 : "rax", "memory" : efault);
+	kmsan_unpoison_memory(base + off, sizeof(*from));
 	return true;
 efault:
 	return false;
@@ -83,10 +84,11 @@ static __always_inline bool arch_indirect_get_call(struct pt_regs *regs,
 void arch_indirect_to_ia32(struct pt_regs *regs);
 
 /*
- * Is there such a system call? Its number is bounded for speculation too, and
- * its arguments put where the ABI has them. That of x32 is not supported.
+ * False if there is no such system call. Otherwise its number is bounded for
+ * speculation too, and its arguments are put where the ABI has them. That of
+ * x32 is not supported.
  */
-static __always_inline bool arch_indirect_is_valid(struct pt_regs *regs)
+static __always_inline bool arch_indirect_accept(struct pt_regs *regs)
 {
 	unsigned int max = indirect_nr_syscalls();
 

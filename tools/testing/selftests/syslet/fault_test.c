@@ -3,7 +3,7 @@
  * Each allocation on the way to a syslet fails once: the call is refused then,
  * and has not run.
  */
-#include "common.h"
+#include "batch.h"
 
 #define DEBUGFS	"/sys/kernel/debug"
 
@@ -223,6 +223,62 @@ TEST_F_TIMEOUT(fault, in_the_call_is_its_result, 300)
 	}
 	ASSERT_LT(0, seen);
 	ASSERT_EQ(0, force_handoff(ring));
+}
+
+/*
+ * A thread's first batch. Which of its tasks the failure comes to is open; those
+ * that are left over are for the rounds behind it.
+ */
+struct fault_batch {
+	unsigned int nth;
+	struct tally t;
+	const char *err;
+};
+
+static void *fault_batch_main(void *arg)
+{
+	struct fault_batch *job = arg;
+	int fail = fail_fd(), handoffs = 0;
+
+	job->err = "cannot begin";
+	if (!tally_begin(&job->t, ring_alloc(64)) || fail < 0)
+		return NULL;
+	job->t.may_fail = true;
+	tally_prepare(&job->t);
+	if (!fail_nth(fail, job->nth))
+		return NULL;
+	job->t.submits = batch_all(job->t.ring, job->t.calls, TALLY_CALLS, 0);
+	fail_nth(fail, 0);
+	job->err = job->t.submits > 0 ? tally_check(&job->t) : "submit";
+	for (int i = 0; i < 8 && !job->err; i++) {
+		fail_nth(fail, 0);
+		job->err = tally_round(&job->t);
+	}
+	for (int i = 0; i < 8; i++) {
+		fail_nth(fail, 0);
+		handoffs += !force_handoff(job->t.ring);
+	}
+	if (!job->err && !handoffs)
+		job->err = "no handoff after the failure";
+	tally_end(&job->t);
+	close(fail);
+	return NULL;
+}
+
+TEST_F_TIMEOUT(fault, of_a_batch_refuses_entries_and_makes_none_twice, 300)
+{
+	int n = getenv("SYSLET_QUICK") ? 60 : 150, refused = 0;
+	struct fault_batch job;
+	pthread_t t;
+
+	for (int nth = 1; nth <= n; nth++) {
+		job = (struct fault_batch){ .nth = nth };
+		ASSERT_EQ(0, pthread_create(&t, NULL, fault_batch_main, &job));
+		ASSERT_EQ(0, pthread_join(t, NULL));
+		ASSERT_EQ(NULL, job.err) TH_LOG("allocation %u: %s", nth, job.err);
+		refused += !!job.t.refused;
+	}
+	ASSERT_LT(5, refused);
 }
 
 TEST_HARNESS_MAIN

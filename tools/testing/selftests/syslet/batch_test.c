@@ -768,6 +768,37 @@ THREADS_TEST(batch, refuses_from_where_the_ring_is_full)
 	return NULL;
 }
 
+/*
+ * Who looks at the ring and finds it full does so for those behind it. Here it
+ * is an entry that makes it full; another thread could.
+ */
+THREADS_TEST(batch, ring_that_one_entry_finds_full_is_full_for_the_next)
+{
+	uint32_t full = -4u, word = 0;
+	struct syslet_call calls[6];
+	int fd[2], tail[2];
+	char c = 0;
+
+	ring = ring_alloc(4);
+	CHECK(ring && !pipe(fd) && !pipe(tail) && !force_handoff(ring));
+	ring->kernel_head = 0;
+	ring->user_tail = 0;
+	CHECK(write(tail[1], &full, sizeof(full)) == sizeof(full));
+	calls[0] = PUT(0, fd);
+	calls[1] = TAKE(1, fd, &c);
+	calls[2] = ENTRY(2, __NR_read, tail[0], P(&ring->user_tail), sizeof(full));
+	/* depends on its arguments, so it looks */
+	calls[3] = ENTRY(3, __NR_futex, P(&word), FUTEX_WAKE_PRIVATE, 1);
+	calls[4] = TAKE(4, fd, &c);
+	calls[5] = ENTRY(5, __NR_getpid);
+	CHECK(BATCH(ring, calls) == 6);
+	ring->user_tail = 0;
+	CHECK(calls[1].result == 1 && calls[2].result == sizeof(full));
+	CHECK(calls[3].result == -EAGAIN && calls[5].result == getpid());
+	CHECK(calls[4].result == -EAGAIN);
+	return NULL;
+}
+
 static long batch_eventfd(struct syslet_ring *ring, struct syslet_call *calls,
 			  unsigned int nr, int fd)
 {

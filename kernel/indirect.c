@@ -20,6 +20,9 @@
 #include <trace/events/syslet.h>
 
 #define INDIRECT_FILE_FLAGS	(O_CLOEXEC | O_NONBLOCK)
+#define INDIRECT_SUBMIT_FLAGS	(SYSLET_SUBMIT_STOP_ERROR |	\
+				 SYSLET_SUBMIT_STOP_PENDING |	\
+				 SYSLET_SUBMIT_STOP_REFUSED)
 
 static void indirect_build_check_abi(void)
 {
@@ -121,8 +124,8 @@ static long indirect_call_here(struct pt_regs *regs, enum syslet_class class,
 	/* It may wait, and its caller does not want to. */
 	if (class != SYSLET_SYNC && args->completion_ring_ptr &&
 	    !(args->flags & SYSLET_SYNC_OK))
-		return -EAGAIN;
-	return arch_indirect_dispatch(regs);
+		return syslet_refused(batch);
+	return syslet_result(arch_indirect_dispatch(regs));
 }
 
 /* A call that has passed all checks, and may go async: see indirect_call(). */
@@ -147,7 +150,7 @@ static __always_inline bool indirect_call(struct pt_regs *regs,
 	enum syslet_class class;
 
 	if (unlikely(indirect_is_watched(current))) {
-		*ret = -EAGAIN;
+		*ret = syslet_refused(batch);
 		return true;
 	}
 	if (unlikely(params->file_flags)) {
@@ -315,6 +318,11 @@ static bool indirect_run_batch(struct syslet_batch *batch, long *ret)
 			*ret = result;
 			return true;
 		}
+		if (unlikely(batch->refused)) {
+			batch->refused = false;
+			if (batch->flags & SYSLET_SUBMIT_STOP_REFUSED)
+				break;
+		}
 		/* Interrupted before it did anything: it has not been run. */
 		if (unlikely(syslet_is_restart(result)))
 			break;
@@ -355,6 +363,7 @@ static bool indirect_batch(struct syslet_batch *batch, long *ret)
 bool indirect_continue_batch(struct syslet_batch *batch, long *ret)
 {
 	batch->prepared = false;
+	batch->refused = false;
 	batch->left = false;
 	batch->done++;
 	*ret = batch->done;
@@ -376,7 +385,7 @@ bool indirect_continue_batch(struct syslet_batch *batch, long *ret)
  * signal, for memory that cannot be accessed, and as @flags say.
  *
  * Return: how many calls were run, those that are pending included; if that is
- * none: -EINTR, or -EFAULT; -EINVAL, -E2BIG, -EFAULT for bad @uparams or
+ * none: -EINTR, -EFAULT, or -EAGAIN as @flags say; -EINVAL, -E2BIG, -EFAULT for bad @uparams or
  * @flags.
  */
 SYSCALL_DEFINE5(syslet_submit, struct syslet_call __user *, calls, unsigned int, nr,
@@ -387,7 +396,7 @@ SYSCALL_DEFINE5(syslet_submit, struct syslet_call __user *, calls, unsigned int,
 	long ret;
 	int err;
 
-	if (flags & ~(SYSLET_SUBMIT_STOP_ERROR | SYSLET_SUBMIT_STOP_PENDING))
+	if (flags & ~INDIRECT_SUBMIT_FLAGS)
 		return -EINVAL;
 	err = indirect_copy_params(&batch.params, uparams, paramslen);
 	if (err)
@@ -404,6 +413,7 @@ SYSCALL_DEFINE5(syslet_submit, struct syslet_call __user *, calls, unsigned int,
 	batch.done = 0;
 	batch.flags = flags;
 	batch.prepared = false;
+	batch.refused = false;
 	batch.left = false;
 	if (likely(indirect_batch(&batch, &ret)))
 		return ret;

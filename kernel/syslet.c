@@ -760,7 +760,7 @@ static long syslet_withdrawn(struct syslet_task *st, long ret)
 	if (call->refused && syslet_is_restart(ret) &&
 	    !(call->args->flags & SYSLET_SYNC_OK)) {
 		trace_syslet_refuse(call->regs, call->args);
-		return -EAGAIN;
+		return syslet_refused(call->batch);
 	}
 	return ret;
 }
@@ -777,6 +777,7 @@ bool __syslet_disarm(long *ret)
 	struct syslet_task *st = current->syslet;
 	struct syslet_call_state *call = &st->call;
 
+	*ret = syslet_result(*ret);
 	if (call->offered) {
 		syslet_delay(SYSLET_POINT_WITHDRAW);
 		if (!syslet_withdraw(st)) {
@@ -911,7 +912,9 @@ bool syslet_prepare(struct pt_regs *regs, const struct syslet_args *args,
 	if (*ret == -EAGAIN) {
 		trace_syslet_refuse(regs, args);
 		if (args->flags & SYSLET_SYNC_OK)
-			*ret = arch_indirect_dispatch(regs);
+			*ret = syslet_result(arch_indirect_dispatch(regs));
+		else
+			*ret = syslet_refused(batch);
 	}
 	return false;
 }

@@ -33,6 +33,7 @@ struct syslet_restart {
  * @flags: SYSLET_SUBMIT_*
  * @prepared: the next call may go async without a look at ring and spare: they
  *	      were looked at for this batch, and nothing has changed since
+ * @refused: the current entry has been, and -EAGAIN is not its own result
  * @left: the task does not carry the thread any more, see syslet_evict()
  * @params: as for indirect(2); caller_data is that of the current entry
  *
@@ -45,6 +46,7 @@ struct syslet_batch {
 	unsigned int			done;
 	unsigned int			flags;
 	bool				prepared;
+	bool				refused;
 	bool				left;
 	struct indirect_params		params;
 };
@@ -190,6 +192,23 @@ static inline bool syslet_is_restart(long ret)
 	return false;
 }
 
+/* Nothing was run: -EAGAIN, and in a batch a mark that says why. */
+static inline long syslet_refused(struct syslet_batch *batch)
+{
+	if (batch)
+		batch->refused = true;
+	return -EAGAIN;
+}
+
+/*
+ * A handler has no such error, but a FUSE server could invent it: the program
+ * would wait for a completion that does not come.
+ */
+static inline long syslet_result(long ret)
+{
+	return unlikely(ret == -ESYSLETPENDING) ? -EIO : ret;
+}
+
 /* The current task begins, or goes on, with a batch; NULL: it is done with it. */
 static inline void syslet_set_batch(struct syslet_batch *batch)
 {
@@ -231,7 +250,8 @@ static __always_inline bool syslet_disarm(long *ret)
 	struct syslet_call_state *call = &current->syslet->call;
 
 	current->flags &= ~PF_SYSLET_ARMED;
-	if (likely(!call->offered && !call->eventfd && *ret != -ERESTART_RESTARTBLOCK))
+	if (likely(!call->offered && !call->eventfd &&
+		   *ret != -ERESTART_RESTARTBLOCK && *ret != -ESYSLETPENDING))
 		return true;
 	return __syslet_disarm(ret);
 }

@@ -50,7 +50,7 @@ THREADS_TEST(batch, flags_that_are_unknown_are_refused)
 	struct traces t;
 
 	CHECK(traces_begin(&t));
-	for (int bit = 2; bit < 32; bit++)
+	for (int bit = 3; bit < 32; bit++)
 		CHECK(BATCH_FLAGS(ring, t.calls, 1u << bit) == -EINVAL);
 	CHECK(traces_none(&t));
 	CHECK(BATCH_FLAGS(ring, t.calls, 3) == 3 && pipe_bytes(t.fd) == 3);
@@ -731,6 +731,40 @@ THREADS_TEST(batch, stops_at_the_first_pending_one_if_told_so)
 		CHECK(BATCH_FLAGS(ring, calls, SYSLET_SUBMIT_STOP_PENDING) == 5);
 		CHECK(pipe_bytes(fd) == 4 && pipe_drain(fd));
 	}
+	return NULL;
+}
+
+/* -EAGAIN of a read is its result, that of pause() is not. */
+THREADS_TEST(batch, stops_before_a_refused_one_if_told_so)
+{
+	struct syslet_call calls[4];
+	int fd[2], in[2];
+	char c;
+
+	CHECK(!pipe(fd) && !pipe2(in, O_NONBLOCK));
+	calls[0] = PUT(0, fd);
+	calls[1] = TAKE(1, in, &c);
+	calls[2] = ENTRY(2, __NR_pause);
+	calls[3] = PUT(3, fd);
+	CHECK(BATCH_FLAGS(ring, calls, SYSLET_SUBMIT_STOP_REFUSED) == 2);
+	CHECK(calls[0].result == 1 && calls[1].result == -EAGAIN);
+	CHECK(pipe_bytes(fd) == 1);
+	/* none before it: told by the whole */
+	CHECK(batch_args(calls + 2, 2, (struct syslet_args){ .completion_ring_ptr = P(ring) },
+			 SYSLET_SUBMIT_STOP_REFUSED) == -EAGAIN);
+	CHECK(pipe_bytes(fd) == 1);
+	/* not told so: it has that result, and the batch goes on */
+	CHECK(BATCH(ring, calls) == 4 && calls[2].result == -EAGAIN);
+	CHECK(pipe_bytes(fd) == 3);
+	/* behind one that is pending, by the spare that goes on */
+	CHECK(!fcntl(in[0], F_SETFL, 0));
+	CHECK(BATCH_FLAGS(ring, calls, SYSLET_SUBMIT_STOP_REFUSED) == 2);
+	CHECK(calls[1].result == -ESYSLETPENDING && pipe_bytes(fd) == 4);
+	CHECK(write(in[1], "x", 1) == 1 && reap_one(ring, 1, 1));
+	/* and of a call that finds no room in the ring */
+	ring->user_tail -= ring->elements;
+	CHECK(BATCH_FLAGS(ring, calls, SYSLET_SUBMIT_STOP_REFUSED) == -EAGAIN);
+	CHECK(pipe_bytes(fd) == 4);
 	return NULL;
 }
 

@@ -6,7 +6,7 @@ set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=vm/lib.sh
 . "$top/vm/lib.sh"
-packages="$packages sparse codespell shellcheck"
+packages="$packages sparse codespell shellcheck mandoc"
 tree=$top/build/linux
 obj=$top/build/kernel-normal
 rc=0
@@ -69,10 +69,13 @@ grep -oE '[a-z]+_test: +[a-z0-9_]+' $table | sed 's/: */ /' | sort -u | while re
 		echo "$table: $file has no test $test"
 done | grep . && rc=1
 
+say "man"
+lib/libsyslet/tests/man-pages lint || rc=1
+
 say "codespell"
-git ls-files | grep -v '^LICENSES' | xargs codespell -L busses,te,iput,useable || rc=1
+git ls-files | grep -v '^LICENSES' | xargs codespell -L bu,busses,te,iput,useable || rc=1
 
 say "shellcheck"
-shellcheck -x -e SC2317 vm/*.sh .ci/run lib/libsyslet/tests/run lib/libsyslet/tests/check vm/init || rc=1
+shellcheck -x -e SC2317 vm/*.sh .ci/run lib/libsyslet/tests/run lib/libsyslet/tests/check lib/libsyslet/tests/man-pages vm/init || rc=1
 
 exit $rc

@@ -25,6 +25,9 @@ install:
 lib-check:
 	@$(MAKE) --no-print-directory -C lib/libsyslet check
 
+deb-check:
+	@vm/deb-check.sh
+
 # What the guest runs: selftests, the library's programs, benchmarks.
 image: kernel
 	@vm/tests.sh
@@ -62,4 +65,4 @@ lint:
 clean:
 	rm -rf build
 
-.PHONY: all help kernel lib install lib-check image run check check-debug check-kcsan stress bench guest shell lint clean
+.PHONY: all help kernel lib install lib-check deb-check image run check check-debug check-kcsan stress bench guest shell lint clean

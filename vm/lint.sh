@@ -76,6 +76,8 @@ say "codespell"
 git ls-files | grep -v '^LICENSES' | xargs codespell -L bu,busses,te,iput,useable || rc=1
 
 say "shellcheck"
-shellcheck -x -e SC2317 vm/*.sh .ci/run lib/libsyslet/tests/run lib/libsyslet/tests/check lib/libsyslet/tests/man-pages vm/init || rc=1
+shellcheck -x -e SC2317 vm/*.sh .ci/run vm/init lib/libsyslet/tests/run \
+	lib/libsyslet/tests/check lib/libsyslet/tests/man-pages \
+	debian/tests/smoke debian/tests/tools || rc=1
 
 exit $rc

@@ -41,6 +41,24 @@ bench_ring()
 	table ring
 }
 
-for name in ${ONLY:-micro batch ring}; do
+# The disk, what ran where, and the figures.
+bench_compare()
+{
+	local tree=$top/build/compare-tree image=$top/build/compare.img
+
+	rm -rf "$tree" "$image"
+	python3 "$top/bench/compare-tree.py" "$tree"
+	mke2fs -q -F -t ext4 -b 4096 -I 256 -m 0 -N 17408 -d "$tree" "$image" 32M
+	rm -rf "$tree"
+	ICOUNT=1 DISKS=$image LIMIT=${LIMIT:-1800} "$top/vm/guest.sh" compare |
+		tee "$out/compare.log" | sed -u '/^{/d' >&2
+	grep '^{' "$out/compare.log" >"$out/compare.lines"
+	printf '{"date": "%s", "kernel": "%s", "qemu": "%s"}\n' "$(date -u +%F)" \
+		"$(sed -n 's/^kernel: //p' "$out/compare.log")" \
+		"$(qemu-system-x86_64 --version | sed -n 's/.*version //p')" >"$out/compare-run.json"
+	table compare
+}
+
+for name in ${ONLY:-micro batch ring compare}; do
 	"bench_$name"
 done

@@ -23,11 +23,12 @@ printf 'nobody:x:65534:65534:nobody:/:/bin/sh\n' >>"$root/etc/passwd"
 echo 'root:x:0:' >"$root/etc/group"
 [ ! -d "$build/root" ] || cp -a "$build/root/." "$root/"
 cp "$top/vm/walk.sh" "$root/usr/local/bin/walk"
+cp "$top/vm/compare.sh" "$root/usr/local/bin/compare"
 cp "$top/vm/guest-check.sh" "$root/usr/local/bin/check"
 cp "$top/vm/guest-leaks.sh" "$root/usr/local/bin/leaks"
 cp "$top/vm/guest-disk.sh" "$root/usr/local/bin/make-disk"
 mkdir -p "$root/opt/libsyslet-tests"
-for f in "$build/lib/lsr" "$build"/bench/bench-*; do
+for f in "$build/lib/lsr" "$build"/bench/bench-* "$build"/bench/compare-*; do
 	[ ! -x "$f" ] || cp "$f" "$root/usr/local/bin/"
 done
 for f in "$build"/lib/tests/t-* "$top/lib/libsyslet/tests/run"; do

@@ -1,0 +1,68 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# In the guest: run the programs of bench/compare on the files of /dev/vda, from
+# disks of two latencies with cold caches, and with hot ones. Figures for
+# bench/table.py.
+set -eu
+mnt=/mnt/compare
+mkdir -p $mnt
+peers="plain pool aio uring syslet threads"
+
+# As in walk.sh.
+mount_disk()
+{
+	mount -t ext4 -o ro,inode_readahead_blks=1 "/dev/$1" $mnt
+}
+
+drop_disk()
+{
+	echo 0 >"/sys/kernel/config/nullb/$1/power"
+	rmdir "/sys/kernel/config/nullb/$1"
+}
+
+# All of them have to find the same.
+measure()
+{
+	bench-compare "$1" "$2" "$3" /tmp/list /tmp/out
+	[ -e /tmp/found ] || cp /tmp/out /tmp/found
+	cmp /tmp/out /tmp/found
+}
+
+cold()
+{
+	mount_disk nullb0
+	echo 3 >/proc/sys/vm/drop_caches
+	measure "$@"
+	umount $mnt
+}
+
+echo "kernel: $(uname -r)"
+make-disk nullb0 0
+mount_disk nullb0
+find $mnt -name 'f??' | sort >/tmp/list
+for _ in 1 2 3; do
+	for p in $peers; do
+		measure hot hot "$p"
+	done
+done
+umount $mnt
+drop_disk nullb0
+cat /tmp/found
+
+for latency in 5000000 100000; do
+	make-disk nullb0 $latency
+	case $latency in
+	5000000) name="cold, 5 ms" ;;
+	*) name="cold, 100 us" ;;
+	esac
+	for _ in 1 2 3; do
+		for p in $peers; do
+			cold cold "$name" "$p"
+		done
+	done
+	for p in $peers; do
+		cold tasks "$name" "$p"
+	done
+	drop_disk nullb0
+done

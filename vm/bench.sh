@@ -48,7 +48,7 @@ bench_compare()
 
 	rm -rf "$tree" "$image"
 	python3 "$top/bench/compare-tree.py" "$tree"
-	mke2fs -q -F -t ext4 -b 4096 -I 256 -m 0 -N 17408 -d "$tree" "$image" 32M
+	mke2fs -q -F -t ext4 -b 4096 -I 256 -m 0 -N 17408 -d "$tree" "$image" 32M >/dev/null
 	rm -rf "$tree"
 	ICOUNT=1 DISKS=$image LIMIT=${LIMIT:-1800} "$top/vm/guest.sh" compare |
 		tee "$out/compare.log" | sed -u '/^{/d' >&2

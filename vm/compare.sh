@@ -29,6 +29,17 @@ measure()
 	cmp /tmp/out /tmp/found
 }
 
+# They report the same errors, in whatever order.
+wrong()
+{
+	# shellcheck disable=SC2046 # a list of files
+	"compare-$1" /nowhere /tmp /dev/null $(head -n 100 /tmp/list) /proc/self/mem \
+		>/tmp/out 2>/tmp/err && return 1
+	sort /tmp/err >>/tmp/out
+	[ -e /tmp/wrong ] || cp /tmp/out /tmp/wrong
+	cmp /tmp/out /tmp/wrong
+}
+
 cold()
 {
 	mount_disk nullb0
@@ -46,9 +57,12 @@ for _ in 1 2 3; do
 		measure hot hot "$p"
 	done
 done
+for p in $peers; do
+	wrong "$p"
+done
 umount $mnt
 drop_disk nullb0
-cat /tmp/found
+cat /tmp/found /tmp/wrong
 
 for latency in 5000000 100000; do
 	make-disk nullb0 $latency

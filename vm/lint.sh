@@ -69,6 +69,9 @@ grep -oE '[a-z]+_test: +[a-z0-9_]+' $table | sed 's/: */ /' | sort -u | while re
 		echo "$table: $file has no test $test"
 done | grep . && rc=1
 
+say "the comparison page has the programs as they are"
+bench/compare-page.py check || rc=1
+
 say "man"
 lib/libsyslet/tests/man-pages lint || rc=1
 

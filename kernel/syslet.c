@@ -256,7 +256,7 @@ void __syslet_block(struct task_struct *tsk)
 	if (signal_pending_state(state, tsk) || test_restore_sigmask())
 		return;
 
-	tsk->flags &= ~PF_SYSLET_ARMED;
+	syslet_clear_armed();
 	trace_syslet_block(&tsk->syslet->call, state);
 	syslet_offer(tsk->syslet);
 }
@@ -275,7 +275,7 @@ int syslet_stay(void)
 	struct syslet_task *st = current->syslet;
 
 	might_sleep();
-	current->flags &= ~PF_SYSLET_ARMED;
+	syslet_clear_armed();
 	if (!st || (syslet_withdraw(st) && !syslet_is_helper(current)))
 		return 0;
 	return -EAGAIN;

@@ -235,10 +235,18 @@ bool syslet_prepare(struct pt_regs *regs, const struct syslet_args *args,
 		    struct syslet_batch *batch, long *ret);
 bool __syslet_disarm(long *ret);
 
-/* The hook in schedule() offers the user side of the current task from here on. */
+/*
+ * The hook in schedule() offers the user side of the current task from here on.
+ * Others may read the flags meanwhile, but not this one.
+ */
 static __always_inline void syslet_arm(void)
 {
-	current->flags |= PF_SYSLET_ARMED;
+	data_race(current->flags |= PF_SYSLET_ARMED);
+}
+
+static __always_inline void syslet_clear_armed(void)
+{
+	data_race(current->flags &= ~PF_SYSLET_ARMED);
 }
 
 /*
@@ -249,7 +257,7 @@ static __always_inline bool syslet_disarm(long *ret)
 {
 	struct syslet_call_state *call = &current->syslet->call;
 
-	current->flags &= ~PF_SYSLET_ARMED;
+	syslet_clear_armed();
 	if (likely(!call->offered && !call->eventfd &&
 		   *ret != -ERESTART_RESTARTBLOCK && *ret != -ESYSLETPENDING))
 		return true;

@@ -748,7 +748,7 @@ void __syslet_exit(struct task_struct *tsk, long *code)
 	/* It was on the stack that is used again by who dies of an oops. */
 	WRITE_ONCE(st->call.batch, NULL);
 	/* Dying inside a call, by an oops: let an adoption come to its end. */
-	tsk->flags &= ~PF_SYSLET_ARMED;
+	syslet_clear_armed();
 	syslet_withdraw(st);
 
 	spin_lock(&ctx->lock);

@@ -472,6 +472,37 @@ THREADS_TEST(batch, without_a_ring_waits_for_each_call)
 }
 
 /* What close() leaves to be done is done before the next call. */
+/* dup2() leaves the last put of a file to the return to user space. */
+THREADS_TEST(batch, file_that_dup2_has_replaced_is_closed_for_the_next_entry)
+{
+	int fd[2], null = open("/dev/null", O_RDWR);
+	struct syslet_call calls[3];
+	char c[2];
+
+	for (int with_ring = 0; with_ring < 2; with_ring++) {
+		CHECK(!pipe(fd) && null >= 0);
+		calls[0] = PUT(0, fd);
+		calls[1] = ENTRY(1, __NR_dup2, null, fd[1]);
+		calls[2] = ENTRY(2, __NR_read, fd[0], P(c), 1);
+		CHECK(BATCH(with_ring ? ring : NULL, calls) == 3);
+		CHECK(calls[2].result == 1);
+		/* nobody writes any more */
+		calls[0] = ENTRY(3, __NR_read, fd[0], P(c), 1);
+		CHECK(batch(with_ring ? ring : NULL, calls, 1) == 1 && calls[0].result == 0);
+		pipe_close(fd);
+
+		/* and that without a return in between */
+		CHECK(!pipe(fd));
+		calls[0] = ENTRY(4, __NR_dup2, null, fd[1]);
+		calls[1] = ENTRY(5, __NR_read, fd[0], P(c), 1);
+		CHECK(batch(with_ring ? ring : NULL, calls, 2) == 2);
+		CHECK(calls[0].result == fd[1] && calls[1].result == 0);
+		CHECK(!ring_count(ring));
+		pipe_close(fd);
+	}
+	return NULL;
+}
+
 THREADS_TEST(batch, close_has_taken_effect_for_the_next_entry)
 {
 	int fd[2], file[2];

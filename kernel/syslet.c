@@ -298,7 +298,7 @@ int syslet_refuse_block(void)
 	/* An offer stands if the call has slept before: leave it alone. */
 	if (((current->flags & PF_SYSLET_ARMED) || (st && st->call.offered)) &&
 	    !(st->call.args->flags & SYSLET_SYNC_OK))
-		return -EAGAIN;
+		return syslet_refused(st->call.batch);
 	return syslet_stay();
 }
 
@@ -448,7 +448,9 @@ static void syslet_move_attributes(struct task_struct *from)
 	struct task_struct *to = current;
 
 	to->personality = from->personality;
-	to->flags = (to->flags & ~PF_NPROC_EXCEEDED) | (from->flags & PF_NPROC_EXCEEDED);
+	/* Others read these flags, for other bits. */
+	if (unlikely(data_race(to->flags ^ from->flags) & PF_NPROC_EXCEEDED))
+		data_race(to->flags ^= PF_NPROC_EXCEEDED);
 #ifdef CONFIG_AUDIT
 	to->loginuid = from->loginuid;
 	to->sessionid = from->sessionid;
@@ -627,11 +629,6 @@ static bool syslet_may_repeat(struct syslet_task *st)
 	       rcu_access_pointer(current->real_cred);
 }
 
-static bool syslet_is_cancelled(struct syslet_task *st)
-{
-	return READ_ONCE(st->ctx->dead) || READ_ONCE(st->call.cancelled);
-}
-
 /**
  * __syslet_keep_result - see syslet_keep_result()
  *
@@ -639,8 +636,14 @@ static bool syslet_is_cancelled(struct syslet_task *st)
  */
 void __syslet_keep_result(void)
 {
-	if (syslet_is_helper(current))
-		current->syslet->call.keep_result = true;
+	struct syslet_call_state *call = &current->syslet->call;
+
+	/* The handoff may still come. */
+	if (!(current->flags & PF_SYSLET_ARMED) && !call->offered)
+		return;
+	call->keep_result = true;
+	if (call->batch)
+		call->batch->prepared = false;
 }
 
 /*
@@ -688,12 +691,13 @@ static void syslet_finish(struct syslet_task *st, long ret)
 	struct syslet_call_state *call = &st->call;
 
 	call->offered = 0;
-	/* Our signal mask was changed by another task. */
+	/* Our signal mask was changed by another task; and maybe by the call. */
 	spin_lock_irq(syslet_siglock(current));
+	siginitsetinv(&current->blocked, sigmask(SIGKILL) | sigmask(SIGSTOP));
 	recalc_sigpending();
 	spin_unlock_irq(syslet_siglock(current));
 
-	ret = syslet_restart(st, ret);
+	ret = syslet_result(syslet_restart(st, ret));
 	WRITE_ONCE(call->finished, true);
 	/* Some calls do not ask to be repeated. */
 	if (ret == -EINTR && syslet_is_cancelled(st) && !call->keep_result)
@@ -870,6 +874,7 @@ long syslet_return_to_leader(struct syslet_task *st)
 		return 0;
 	syslet_reset_call(&st->call);
 	ret = syslet_evict(st);
+	st->call.adopted_pending = ret == -ESYSLETPENDING;
 	return ret == -EAGAIN ? 0 : ret;
 }
 

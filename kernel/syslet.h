@@ -69,6 +69,8 @@ struct syslet_batch {
  * @refused: written before @adopted is done: the spare did not take over
  * @evict: no call yet: the group leader wants another task to make it
  * @cancelled: written by syslet_cancel(2): do not begin to sleep again
+ * @adopted_pending: what the handler returns is what syslet_park() returned to
+ *		     it: of another call, which is pending
  * @keep_result: -EINTR is its result, also if it was cancelled
  * @finished: written by the runner: the handler has returned for good
  * @posted: written by the runner: the program may have seen the completion
@@ -90,6 +92,7 @@ struct syslet_call_state {
 	bool				refused;
 	bool				evict;
 	bool				cancelled;
+	bool				adopted_pending;
 	bool				keep_result;
 	bool				finished;
 	bool				posted;
@@ -202,11 +205,17 @@ static inline long syslet_refused(struct syslet_batch *batch)
 
 /*
  * A handler has no such error, but a FUSE server could invent it: the program
- * would wait for a completion that does not come.
+ * would wait for a completion that does not come. It does come if the task has
+ * left in the handler, and is back with another thread.
  */
 static inline long syslet_result(long ret)
 {
-	return unlikely(ret == -ESYSLETPENDING) ? -EIO : ret;
+	if (likely(ret != -ESYSLETPENDING))
+		return ret;
+	if (!current->syslet || !current->syslet->call.adopted_pending)
+		return -EIO;
+	current->syslet->call.adopted_pending = false;
+	return ret;
 }
 
 /* The current task begins, or goes on, with a batch; NULL: it is done with it. */
@@ -269,6 +278,12 @@ long syslet_return_to_leader(struct syslet_task *st);
 bool syslet_withdraw(struct syslet_task *st);
 bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret);
 void syslet_call_put(struct syslet_task *st);
+
+/* Is a call to come to an end? */
+static inline bool syslet_is_cancelled(struct syslet_task *st)
+{
+	return READ_ONCE(st->ctx->dead) || READ_ONCE(st->call.cancelled);
+}
 
 /* syslet_spare.c: contexts and spares. */
 struct syslet_task *syslet_enter(void);

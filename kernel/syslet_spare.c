@@ -592,9 +592,14 @@ static void syslet_wait_for_offer(struct syslet_task *st, struct syslet_batch *b
 	struct syslet_ctx *ctx = st->ctx;
 
 	for (;;) {
-		/* No return to user space will do it: a post may have put a file. */
-		if (task_work_pending(current))
+		/*
+		 * No return to user space will do it: a post may have put a
+		 * file. And the next thread is not to be told to end a call.
+		 */
+		if (test_thread_flag(TIF_NOTIFY_SIGNAL) || task_work_pending(current)) {
+			clear_notify_signal();
 			task_work_run();
+		}
 		syslet_delay(SYSLET_POINT_PARK);
 		/* [A] pairs with syslet_offer() */
 		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
@@ -650,8 +655,8 @@ long syslet_park(struct syslet_task *st)
  * @tsk: a task of the current process that has not exited
  *
  * There is no signal, so signal_pending() has to be made true in both ways:
- * io_uring_enter(2) handles TIF_NOTIFY_SIGNAL and sleeps on, and who sets a
- * signal mask for a while clears TIF_SIGPENDING.
+ * io_uring_enter(2) handles TIF_NOTIFY_SIGNAL and sleeps on, and some file
+ * systems clear TIF_SIGPENDING for a while.
  *
  * Context: Any but interrupts; siglock not held.
  */
@@ -661,6 +666,28 @@ void syslet_interrupt(struct task_struct *tsk)
 	spin_lock_irq(syslet_siglock(tsk));
 	signal_wake_up(tsk, false);
 	spin_unlock_irq(syslet_siglock(tsk));
+}
+
+/**
+ * syslet_mask - the call in a runner does not want to be interrupted, or does
+ * @block: it blocks signals, or gives back the mask that it found
+ *
+ * What syslet_interrupt() did is put off: a file system that has begun to send
+ * a request breaks its connection if it cannot send all of it.
+ *
+ * Context: Process context of a runner.
+ */
+void syslet_mask(bool block)
+{
+	if (!block) {
+		if (syslet_is_cancelled(current->syslet))
+			syslet_interrupt(current);
+		return;
+	}
+	clear_notify_signal();
+	spin_lock_irq(syslet_siglock(current));
+	recalc_sigpending();
+	spin_unlock_irq(syslet_siglock(current));
 }
 
 /* The thread is gone: parked spares exit, calls are told to come to an end. */

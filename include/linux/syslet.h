@@ -75,6 +75,7 @@ int syslet_refuse_block(void);
 int syslet_stay(void);
 int __syslet_alone(void);
 void __syslet_keep_result(void);
+void syslet_mask(bool block);
 
 /*
  * Called by sched_submit_work() with the PF_* flags that it has read, when
@@ -373,6 +374,7 @@ static inline void syslet_read_io(struct task_struct *tsk, struct task_io_accoun
 static inline void syslet_pass_tracer(struct task_struct *tsk) { }
 
 static inline void syslet_keep_result(void) { }
+static inline void syslet_mask(bool block) { }
 
 static inline bool syslet_takes_part(struct task_struct *tsk)
 {

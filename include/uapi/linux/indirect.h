@@ -23,7 +23,7 @@ struct indirect_registers {
  * struct indirect_params - what to add to the call
  * @syslet: make it asynchronous if it blocks
  * @file_flags: O_CLOEXEC and O_NONBLOCK, for calls that make descriptors (open,
- *		openat, pipe, socket, socketpair, accept, dup2, dup3, eventfd,
+ *		openat, pipe, socket, socketpair, accept (of x86-64), dup2, dup3, eventfd,
  *		epoll_create, inotify_init, signalfd, timerfd_create, and those of
  *		them with flags); other calls are refused with -EINVAL then
  * @__reserved: zero

@@ -44,8 +44,8 @@
 /* Run no more calls after one that is pending. */
 #define SYSLET_SUBMIT_STOP_PENDING	(1U << 1)
 /*
- * Stop before a call that is refused, and do not count it. Otherwise it has the
- * result -EAGAIN, which may also be one of its own.
+ * Stop before a call that is refused, and do not count it, nor tell its result.
+ * Otherwise that is -EAGAIN, which may also be one of its own.
  */
 #define SYSLET_SUBMIT_STOP_REFUSED	(1U << 2)
 

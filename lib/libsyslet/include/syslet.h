@@ -168,6 +168,7 @@ struct syslet_threads;
 struct syslet_queue {
 	struct syslet_ring	*ring;
 	struct syslet_call	*batch;
+	struct indirect_params	*params;
 	struct syslet_threads	*threads;
 	uint32_t		flags;
 	uint32_t		entries;

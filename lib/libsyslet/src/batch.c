@@ -42,80 +42,68 @@ static struct indirect_registers call_regs(const struct syslet_call *call)
 	return regs;
 }
 
-/* It could not be made asynchronous: on a thread, then. */
-static void after_refusal(struct syslet_queue *q, struct syslet_call *call)
-{
-	struct indirect_registers regs = call_regs(call);
-
-	call->result = queue_call_refused(q, call->caller_data, &regs);
-}
-
-static void after_submit(struct syslet_queue *q, struct syslet_call *call, unsigned int n)
+static void after_submit(struct syslet_queue *q, const struct syslet_call *call,
+			 unsigned int n)
 {
 	const struct syslet_call *end = call + n;
-	unsigned int blocked = 0, on_threads = 0;
+	unsigned int blocked = 0;
 
-	for (; call < end; call++) {
-		if (call->result == -ESYSLETPENDING) {
-			blocked++;
-		} else if (call->result == -EAGAIN) {
-			after_refusal(q, call);
-			on_threads += call->result == -ESYSLETPENDING;
-		}
-	}
+	for (; call < end; call++)
+		blocked += call->result == -ESYSLETPENDING;
+	q->batches++;
 	q->flushed += n;
 	q->calls += n;
 	q->kernel_pending += blocked;
 	q->blocked += blocked;
-	q->results += n - blocked - on_threads;
+	q->results += n - blocked;
 }
 
-/* By the kernel, all at once: how many were made, or an error. */
-static int flush_batch(struct syslet_queue *q, unsigned int n)
+static int made_one(struct syslet_queue *q, struct syslet_call *call, long result)
 {
-	struct indirect_params params = queue_params(q, 0);
-	struct syslet_call *first = next_call(q);
-	int ret = sys_submit(first, n, &params);
-
-	if (ret == -ENOSYS)
-		q->flags |= QUEUE_NO_SUBMIT;
-	if (ret > 0) {
-		q->batches++;
-		after_submit(q, first, (unsigned int)ret);
-	}
-	return ret;
-}
-
-static int flush_one(struct syslet_queue *q)
-{
-	struct syslet_call *call = next_call(q);
-	struct indirect_registers regs;
-
-	if (call->nr == NR_CANCELED) {
-		q->canceled--;
-		call->result = -ECANCELED;
-	} else {
-		regs = call_regs(call);
-		call->result = queue_call(q, call->caller_data, &regs);
-	}
+	call->result = result;
 	q->flushed++;
-	if (call->result != -ESYSLETPENDING)
+	if (result != -ESYSLETPENDING)
 		q->results++;
 	return 1;
 }
 
+/* One that is not for the kernel, or cancelled. */
+static int flush_one(struct syslet_queue *q)
+{
+	struct syslet_call *call = next_call(q);
+	struct indirect_registers regs = call_regs(call);
+
+	if (call->nr != NR_CANCELED)
+		return made_one(q, call, queue_call(q, call->caller_data, &regs));
+	q->canceled--;
+	return made_one(q, call, -ECANCELED);
+}
+
+/* The kernel did not begin with it, because @why. */
+static int flush_refused(struct syslet_queue *q, long why)
+{
+	struct syslet_call *call = next_call(q);
+	struct indirect_registers regs = call_regs(call);
+
+	q->calls++;
+	return made_one(q, call, queue_call_refused(q, call->caller_data, &regs, why));
+}
+
+/* How many were made; -EINTR */
 static int flush_some(struct syslet_queue *q)
 {
 	unsigned int n = run_length(q);
+	struct syslet_call *first = next_call(q);
 	int ret;
 
-	if (n && syslet_is_async(q) && !(q->flags & QUEUE_NO_SUBMIT)) {
-		ret = flush_batch(q, n);
-		/* No such call, a filter does not know it, not for this thread. */
-		if (ret != -ENOSYS && ret != -EPERM && ret != -EAGAIN)
-			return ret;
-	}
-	return flush_one(q);
+	if (!n || !syslet_is_async(q))
+		return flush_one(q);
+	ret = sys_submit(first, n, queue_batch_params(q));
+	if (ret > 0)
+		after_submit(q, first, (unsigned int)ret);
+	else if (ret != -EINTR)
+		return flush_refused(q, ret ? ret : -EAGAIN);
+	return ret;
 }
 
 /* All that was made has blocked, or was taken: see syslet_peek(). */
@@ -126,19 +114,30 @@ static void rewind_batch(struct syslet_queue *q)
 		q->taken = q->flushed = q->prepared = 0;
 }
 
-int syslet_flush(struct syslet_queue *q)
+/* All that is prepared: 0; -EINTR: some of it. */
+int flush_all(struct syslet_queue *q)
 {
-	uint32_t results = q->results, flushed = q->flushed;
+	uint32_t results = q->results;
 	int ret = 0;
 
-	if (queue_is_dead(q))
-		return -ENXIO;
 	while (q->flushed != q->prepared && ret >= 0)
 		ret = flush_some(q);
-	flushed = q->flushed - flushed;
 	if (q->results != results)
 		sys_eventfd_signal(q->eventfd);
 	if (!q->results)
 		rewind_batch(q);
-	return flushed ? (int)flushed : ret;
+	return ret < 0 ? ret : 0;
+}
+
+int syslet_flush(struct syslet_queue *q)
+{
+	uint32_t prepared;
+	int ret;
+
+	if (queue_is_dead(q))
+		return -ENXIO;
+	prepared = q->prepared - q->flushed;
+	ret = flush_all(q);
+	prepared -= q->prepared - q->flushed;
+	return prepared ? (int)prepared : ret;
 }

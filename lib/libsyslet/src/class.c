@@ -31,15 +31,15 @@ static const uint8_t classes[] = {
 #endif
 };
 
-enum call_class call_classify(uint64_t nr)
+enum call_class call_classify(const struct indirect_registers *regs)
 {
-	if (nr >= sizeof(classes))
-		return CALL_SYNC;
-	switch (classes[nr]) {
+	if (regs->nr >= sizeof(classes))
+		return CALL_HERE;
+	switch (classes[regs->nr]) {
 	case SYSLET_REFUSE:
 		return CALL_REFUSE;
 	case SYSLET_SYNC:
-		return CALL_SYNC;
+		return CALL_HERE;
 	default:
 		return CALL_ANY_THREAD;
 	}
@@ -47,9 +47,9 @@ enum call_class call_classify(uint64_t nr)
 
 #else
 
-enum call_class call_classify(uint64_t nr)
+enum call_class call_classify(const struct indirect_registers *regs)
 {
-	switch (nr) {
+	switch (regs->nr) {
 #ifdef SYS_fork
 	case SYS_fork:
 	case SYS_vfork:
@@ -96,7 +96,7 @@ enum call_class call_classify(uint64_t nr)
 	case SYS_sched_setaffinity:
 	case SYS_sched_getaffinity:
 	case SYS_getrusage:
-		return CALL_SYNC;
+		return CALL_HERE;
 	default:
 		return CALL_ANY_THREAD;
 	}

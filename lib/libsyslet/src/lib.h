@@ -9,8 +9,8 @@
 
 #pragma GCC visibility push(hidden)
 
-/* syslet_queue.flags: the kernel has no syslet_submit(2) */
-#define QUEUE_NO_SUBMIT		(1U << 31)
+#define likely(x)	__builtin_expect(!!(x), 1)
+#define unlikely(x)	__builtin_expect(!!(x), 0)
 
 /* In place of the number of a prepared call that was cancelled. */
 #define NR_CANCELED		UINT64_MAX
@@ -65,8 +65,11 @@ uint32_t ring_ready(const struct syslet_ring *ring);
 long queue_call(struct syslet_queue *q, uint64_t data,
 		const struct indirect_registers *regs);
 long queue_call_refused(struct syslet_queue *q, uint64_t data,
-			const struct indirect_registers *regs);
-struct indirect_params queue_params(const struct syslet_queue *q, uint64_t data);
+			const struct indirect_registers *regs, long why);
+const struct indirect_params *queue_batch_params(const struct syslet_queue *q);
+
+/* batch.c */
+int flush_all(struct syslet_queue *q);
 
 /* The ring reads as zeros in a child of fork(). */
 static inline bool queue_is_dead(const struct syslet_queue *q)
@@ -107,8 +110,8 @@ struct syslet_ring *threads_ring(const struct syslet_threads *t);
 int thread_start(pthread_t *thread, void *(*fn)(void *arg), void *arg);
 
 /* class.c: calls that are about their thread, or cannot be made for others */
-enum call_class { CALL_REFUSE, CALL_SYNC, CALL_ANY_THREAD };
-enum call_class call_classify(uint64_t nr);
+enum call_class { CALL_REFUSE, CALL_HERE, CALL_BOUND, CALL_ANY_THREAD };
+enum call_class call_classify(const struct indirect_registers *regs);
 bool call_is_nonblocking(const struct indirect_registers *regs);
 
 /* probe.c */

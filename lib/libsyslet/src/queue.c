@@ -21,19 +21,26 @@ static size_t batch_size(const struct syslet_queue *q)
 	return q->entries * sizeof(*q->batch);
 }
 
-/* One mapping: the ring, and behind it the batch. */
+static size_t extra_size(const struct syslet_queue *q)
+{
+	return batch_size(q) + sizeof(*q->params);
+}
+
+/* One mapping: the ring, the batch, and what all calls have in common. */
 static int alloc_ring(struct syslet_queue *q)
 {
-	q->ring = ring_alloc(q->entries, batch_size(q));
+	q->ring = ring_alloc(q->entries, extra_size(q));
 	if (!q->ring)
 		return -ENOMEM;
 	q->batch = (void *)((char *)q->ring + ring_size(q->entries));
+	q->params = (void *)((char *)q->batch + batch_size(q));
+	q->params->syslet.completion_ring_ptr = SYSLET_PTR(q->ring);
 	return 0;
 }
 
 static void free_ring(struct syslet_queue *q)
 {
-	ring_free(q->ring, q->entries, batch_size(q));
+	ring_free(q->ring, q->entries, extra_size(q));
 }
 
 static int choose_backend(struct syslet_queue *q)
@@ -110,6 +117,8 @@ int syslet_queue_eventfd(struct syslet_queue *q, int fd)
 	if (fd < -1)
 		return -EINVAL;
 	q->eventfd = fd;
+	q->params->syslet.flags = fd < 0 ? 0 : SYSLET_EVENTFD;
+	q->params->syslet.eventfd = fd;
 	return 0;
 }
 
@@ -162,11 +171,12 @@ static long call_on_thread(struct syslet_queue *q, uint64_t data,
 static long call_without_kernel(struct syslet_queue *q, uint64_t data,
 				const struct indirect_registers *regs)
 {
-	switch (call_classify(regs->nr)) {
+	switch (call_classify(regs)) {
 	case CALL_REFUSE:
 		return -EINVAL;
-	case CALL_SYNC:
+	case CALL_HERE:
 		return call_here(q, regs);
+	case CALL_BOUND:
 	case CALL_ANY_THREAD:
 		break;
 	}
@@ -175,64 +185,85 @@ static long call_without_kernel(struct syslet_queue *q, uint64_t data,
 	return call_on_thread(q, data, regs);
 }
 
-/*
- * -EAGAIN: the call was refused, or that is its own result. Made again it says
- * so again, here if it is about a descriptor that does not wait; a call that
- * may wait does that on a thread.
- */
-long queue_call_refused(struct syslet_queue *q, uint64_t data,
-			const struct indirect_registers *regs)
+/* A filter that was installed after the queue was made may not know indirect(2). */
+static bool is_shut_out(long why)
 {
+	return (why == -ENOSYS || why == -EPERM) && probe_error() == why;
+}
+
+/* The kernel did not make it, and says @why: -EAGAIN, or something is wrong. */
+long queue_call_refused(struct syslet_queue *q, uint64_t data,
+			const struct indirect_registers *regs, long why)
+{
+	if (q->flags & SYSLET_QUEUE_NO_THREADS) {
+		q->refused += why == -EAGAIN;
+		return why;
+	}
+	if (why != -EAGAIN && !is_shut_out(why))
+		return why;
 	q->refused++;
-	if (q->flags & SYSLET_QUEUE_NO_THREADS)
-		return -EAGAIN;
 	return call_without_kernel(q, data, regs);
 }
 
-struct indirect_params queue_params(const struct syslet_queue *q, uint64_t data)
+/* Of params that are used by one call at a time. */
+static const struct indirect_params *call_params(const struct syslet_queue *q, uint64_t data)
 {
-	struct indirect_params params = {
-		.syslet = {
-			.completion_ring_ptr = SYSLET_PTR(q->ring),
-			.caller_data = data,
-		},
-	};
-
-	if (q->eventfd >= 0) {
-		params.syslet.flags = SYSLET_EVENTFD;
-		params.syslet.eventfd = q->eventfd;
-	}
-	return params;
+	q->params->syslet.caller_data = data;
+	return q->params;
 }
 
-/* A filter that was installed after the queue was made may not know indirect(2). */
-static bool is_shut_out(struct syslet_queue *q, long ret)
+const struct indirect_params *queue_batch_params(const struct syslet_queue *q)
 {
-	if ((ret != -ENOSYS && ret != -EPERM) || (q->flags & SYSLET_QUEUE_NO_THREADS))
-		return false;
-	return probe_error() == ret;
+	return call_params(q, 0);
+}
+
+static long after_call(struct syslet_queue *q, long ret)
+{
+	if (ret == -ESYSLETPENDING) {
+		q->kernel_pending++;
+		q->blocked++;
+	}
+	return ret;
+}
+
+/* -EAGAIN: it was refused, or has that as its result. A batch of one tells. */
+static long call_again(struct syslet_queue *q, uint64_t data,
+		       const struct indirect_registers *regs)
+{
+	struct syslet_call call = { .nr = regs->nr, .caller_data = data };
+	int ret;
+
+	memcpy(call.args, regs->args, sizeof(call.args));
+	do
+		ret = sys_submit(&call, 1, queue_batch_params(q));
+	while (ret == -EINTR);
+	if (ret > 0)
+		return after_call(q, call.result);
+	return queue_call_refused(q, data, regs, ret ? ret : -EAGAIN);
+}
+
+static long call_by_kernel(struct syslet_queue *q, uint64_t data,
+			   const struct indirect_registers *regs)
+{
+	long ret = sys_indirect(regs, call_params(q, data));
+
+	if (ret == -ESYSLETPENDING)
+		return after_call(q, ret);
+	if (unlikely(ret == -EAGAIN))
+		return call_again(q, data, regs);
+	if (unlikely(ret == -ENOSYS || ret == -EPERM))
+		return queue_call_refused(q, data, regs, ret);
+	return ret;
 }
 
 /* The caller counts it as pending, in addition to what is done here. */
 long queue_call(struct syslet_queue *q, uint64_t data,
 		const struct indirect_registers *regs)
 {
-	struct indirect_params params;
-	long ret;
-
 	q->calls++;
-	if (!syslet_is_async(q))
+	if (unlikely(!syslet_is_async(q)))
 		return call_without_kernel(q, data, regs);
-
-	params = queue_params(q, data);
-	ret = sys_indirect(regs, &params);
-	if (ret == -ESYSLETPENDING) {
-		q->kernel_pending++;
-		q->blocked++;
-	} else if (ret == -EAGAIN || is_shut_out(q, ret)) {
-		ret = queue_call_refused(q, data, regs);
-	}
-	return ret;
+	return call_by_kernel(q, data, regs);
 }
 
 long syslet_call(struct syslet_queue *q, uint64_t data, long nr,

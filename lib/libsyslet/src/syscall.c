@@ -75,10 +75,12 @@ int sys_cancel(struct syslet_ring *ring, uint64_t data, unsigned int flags)
 #endif
 }
 
+/* How many were run; -EAGAIN: the first one was refused. */
 int sys_submit(struct syslet_call *calls, unsigned int nr,
 	       const struct indirect_params *params)
 {
-	return (int)RAW(__NR_syslet_submit, calls, nr, params, sizeof(*params), 0);
+	return (int)RAW(__NR_syslet_submit, calls, nr, params, sizeof(*params),
+			SYSLET_SUBMIT_STOP_REFUSED);
 }
 
 #endif

@@ -69,12 +69,12 @@ static int wait_some(struct syslet_queue *q, unsigned int nr, int64_t until)
 
 static int wait_ready(struct syslet_queue *q, unsigned int nr, int64_t until)
 {
-	int ret = 0;
+	int ret;
 
-	if (q->prepared != q->flushed)
-		ret = syslet_flush(q);
 	if (queue_is_dead(q))
 		return -ENXIO;
+	/* -EINTR: what was not made must not be waited for. */
+	ret = q->prepared == q->flushed ? 0 : flush_all(q);
 	while (syslet_ready(q) < nr) {
 		/* Also what happened while we waited in vain counts. */
 		if (ret < 0)

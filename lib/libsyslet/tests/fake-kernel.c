@@ -17,6 +17,9 @@
 #include <unistd.h>
 
 #include "../src/lib.h"
+#include "fake-kernel.h"
+
+struct fake_faults fake_faults;
 
 enum job_state { RUNNING, ENDED, PENDING };
 
@@ -102,58 +105,76 @@ static long watch(struct job *job)
 	return ret;
 }
 
-/* What depends on its task, as the kernel would say. */
-static bool is_bound(const struct indirect_registers *regs)
+/* False: it is refused, and has not run. */
+static bool make_call(const struct indirect_registers *regs,
+		      const struct indirect_params *params, long *ret)
 {
-	return regs->nr == SYS_ppoll && regs->args[3];
+	struct job *job;
+	pthread_t thread;
+
+	if (fake_faults.refuse && fake_faults.refuse(regs))
+		return false;
+	switch (call_classify(regs)) {
+	case CALL_REFUSE:
+		*ret = -EINVAL;
+		return true;
+	case CALL_HERE:
+		*ret = sys_call(regs);
+		return true;
+	case CALL_BOUND:
+		return false;
+	case CALL_ANY_THREAD:
+		break;
+	}
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return false;
+	job->regs = *regs;
+	job->args = params->syslet;
+	if (thread_start(&thread, job_main, job)) {
+		free(job);
+		return false;
+	}
+	pthread_detach(thread);
+	*ret = watch(job);
+	return true;
 }
 
 long sys_indirect(const struct indirect_registers *regs,
 		  const struct indirect_params *params)
 {
-	struct job *job;
-	pthread_t thread;
+	long ret;
 
-	switch (call_classify(regs->nr)) {
-	case CALL_REFUSE:
-		return -EINVAL;
-	case CALL_SYNC:
-		return sys_call(regs);
-	case CALL_ANY_THREAD:
-		break;
-	}
-	job = calloc(1, sizeof(*job));
-	if (is_bound(regs) || !job)
-		goto refuse;
-	job->regs = *regs;
-	job->args = params->syslet;
-	if (thread_start(&thread, job_main, job))
-		goto refuse;
-	pthread_detach(thread);
-	return watch(job);
-refuse:
-	free(job);
-	return -EAGAIN;
+	return make_call(regs, params, &ret) ? ret : -EAGAIN;
 }
 
+/* Stops before one that is refused, as the library always wants it. */
 int sys_submit(struct syslet_call *calls, unsigned int nr,
 	       const struct indirect_params *params)
 {
+	int max = fake_faults.submit ? fake_faults.submit(nr) : (int)nr;
 	struct indirect_params p = *params;
-	unsigned int i;
+	int i;
 
-	for (i = 0; i < nr; i++) {
+	if (p.syslet.caller_data)
+		return -EINVAL;
+	for (i = 0; i < max; i++) {
 		struct indirect_registers regs = { .nr = calls[i].nr };
+		long ret;
 
 		memcpy(regs.args, calls[i].args, sizeof(regs.args));
 		p.syslet.caller_data = calls[i].caller_data;
-		calls[i].result = sys_indirect(&regs, &p);
+		if (!make_call(&regs, &p, &ret))
+			return i ? i : -EAGAIN;
+		calls[i].result = ret;
 	}
-	return (int)nr;
+	return max;
 }
 
 int sys_ring_wait(struct syslet_ring *ring, uint32_t idx, unsigned int nr, int64_t until)
 {
+	if (fake_faults.ring_wait)
+		return fake_faults.ring_wait;
 	for (;;) {
 		uint32_t head = __atomic_load_n(&ring->kernel_head, __ATOMIC_ACQUIRE);
 		int ret;

@@ -9,9 +9,6 @@
 
 #define N 8
 
-/* lib.h: as if the kernel had no syslet_submit(2) */
-#define QUEUE_NO_SUBMIT	(1U << 31)
-
 static int prep_getpid(struct syslet_queue *q, uint64_t data)
 {
 	return syslet_prep(q, data, SYS_getpid, 0, 0, 0, 0, 0, 0);
@@ -113,13 +110,6 @@ static void test(struct syslet_queue *q)
 
 int main(void)
 {
-	struct syslet_queue q;
-
 	for_each_backend(test, N);
-	CHECK(syslet_queue_init(&q, N, 0) == 0);
-	q.flags |= QUEUE_NO_SUBMIT;
-	test(&q);
-	CHECK_EQ(0, q.batches);
-	syslet_queue_exit(&q);
 	return PASS;
 }

@@ -4,25 +4,21 @@
  * thread, beside calls that the kernel has; a wait sees both kinds
  */
 #define _GNU_SOURCE
-#include <signal.h>
 #include "test.h"
+#include "refuse.h"
 
 struct refused {
 	int		fd[2];
 	struct pollfd	pfd;
-	sigset_t	mask;
 };
 
-/* A mask: it depends on its task. */
 static void refuse(struct syslet_queue *q, struct refused *r, uint64_t data)
 {
-	long nr = SYS_ppoll;
-
 	CHECK(pipe(r->fd) == 0);
 	r->pfd = (struct pollfd){ .fd = r->fd[0], .events = POLLIN };
-	sigemptyset(&r->mask);
-	CHECK_EQ(-ESYSLETPENDING, syslet_call(q, data, nr, SYSLET_PTR(&r->pfd), 1, 0,
-					      SYSLET_PTR(&r->mask), 8, 0));
+	refuse_all(true);
+	CHECK_EQ(-ESYSLETPENDING, syslet_poll(q, data, &r->pfd, 1, -1));
+	refuse_all(false);
 }
 
 static void go_on(struct refused *r)

@@ -147,6 +147,7 @@ int syslet_get_support(struct syslet_support *support);
 
 /* --- queues ---------------------------------------------------------------- */
 
+struct syslet_event;
 struct syslet_threads;
 
 /**
@@ -170,6 +171,7 @@ struct syslet_queue {
 	struct syslet_call	*batch;
 	struct indirect_params	*params;
 	struct syslet_threads	*threads;
+	struct syslet_event	*event;
 	uint32_t		flags;
 	uint32_t		entries;
 	uint32_t		pending;
@@ -181,7 +183,6 @@ struct syslet_queue {
 	uint32_t		taken;
 	uint32_t		canceled;
 	uint32_t		max_threads;
-	int32_t			eventfd;
 	uint64_t		calls;
 	uint64_t		blocked;
 	uint64_t		on_threads;
@@ -228,9 +229,10 @@ SYSLET_INLINE bool syslet_is_async(const struct syslet_queue *q)
 /*
  * The eventfd(2) @fd is signalled when results can be taken: for every call
  * that completes later, and once for a flush in which some completed. For
- * calls made from now on; -1: no longer. @fd has to stay open until they are
- * complete. More signals than results may come; after one, take all there are.
- * 0; -EINVAL: not a descriptor; -ENXIO.
+ * calls made from now on; -1: no longer. The queue has a descriptor of its own
+ * for it: @fd may be closed at any time. More signals than results may come, also
+ * after the result was taken and now; after one, take all there are. 0;
+ * -EBADF, -EINVAL: not a descriptor, not an eventfd; -EMFILE, -ENOMEM; -ENXIO.
  */
 int syslet_queue_eventfd(struct syslet_queue *q, int fd);
 

@@ -123,7 +123,7 @@ int flush_all(struct syslet_queue *q)
 	while (q->flushed != q->prepared && ret >= 0)
 		ret = flush_some(q);
 	if (q->results != results)
-		sys_eventfd_signal(q->eventfd);
+		event_signal(q->event);
 	if (!q->results)
 		rewind_batch(q);
 	return ret < 0 ? ret : 0;

@@ -15,6 +15,12 @@
 /* In place of the number of a prepared call that was cancelled. */
 #define NR_CANCELED		UINT64_MAX
 
+/* A thread of the program is not cancelled in the midst of what we do. */
+#define CANCEL_OFF(state)						\
+	int state;							\
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state)
+#define CANCEL_BACK(state)	pthread_setcancelstate(state, NULL)
+
 /* A time of CLOCK_MONOTONIC in nanoseconds; or no limit. */
 #define FOREVER			INT64_MAX
 
@@ -46,6 +52,8 @@ int sys_submit(struct syslet_call *calls, unsigned int nr,
 int sys_futex_wait(uint32_t *word, uint32_t val, int64_t until);
 void sys_futex_wake(uint32_t *word, int nr);
 void sys_eventfd_signal(int fd);
+void sys_close(int fd);
+bool sys_is_writable(int fd);
 bool sys_is_filtered(void);
 
 /* time.c: NULL is FOREVER; false if it is no time */
@@ -77,6 +85,15 @@ static inline bool queue_is_dead(const struct syslet_queue *q)
 	return !q->ring->elements;
 }
 
+/* event.c: the eventfd of a queue; NULL: it has none */
+struct syslet_event;
+int event_new(struct syslet_event **event, int fd);
+int event_fd(const struct syslet_event *event);
+struct syslet_event *event_get(struct syslet_event *event);
+void event_put(struct syslet_event *event);
+void event_forget(struct syslet_event *event);
+void event_signal(const struct syslet_event *event);
+
 /* bell.c: tells a waiting program that there is something new, for any source */
 struct bell {
 	uint32_t	rings;		/* futex word: counts */
@@ -98,7 +115,7 @@ struct syslet_threads *threads_start(const struct syslet_queue *q);
 void threads_stop(struct syslet_threads *t);
 void threads_forget(struct syslet_threads *t);
 int threads_submit(struct syslet_threads *t, const struct indirect_registers *regs,
-		   uint64_t data, int eventfd);
+		   uint64_t data, struct syslet_event *event);
 int threads_cancel(struct syslet_threads *t, const uint64_t *data);
 int threads_wait(struct syslet_threads *t, uint32_t heard, struct syslet_ring *kernel,
 		 int64_t until);

@@ -68,7 +68,6 @@ int syslet_queue_init(struct syslet_queue *q, unsigned int entries, unsigned int
 	q->entries = round_up_pow2(entries);
 	q->max_threads = q->entries;
 	q->flags = flags;
-	q->eventfd = -1;
 	err = alloc_ring(q);
 	if (!err) {
 		err = choose_backend(q);
@@ -96,6 +95,15 @@ static void finish(struct syslet_queue *q)
 		syslet_wait(q, &c, NULL);
 	if (q->threads)
 		threads_stop(q->threads);
+	event_put(q->event);
+}
+
+/* In a child of fork(): memory only. */
+static void forget(struct syslet_queue *q)
+{
+	if (q->threads)
+		threads_forget(q->threads);
+	event_forget(q->event);
 }
 
 void syslet_queue_exit(struct syslet_queue *q)
@@ -104,21 +112,26 @@ void syslet_queue_exit(struct syslet_queue *q)
 		return;
 	if (!queue_is_dead(q))
 		finish(q);
-	else if (q->threads)
-		threads_forget(q->threads);
+	else
+		forget(q);
 	free_ring(q);
 	memset(q, 0, sizeof(*q));
 }
 
 int syslet_queue_eventfd(struct syslet_queue *q, int fd)
 {
+	struct syslet_event *event = NULL;
+	int err;
+
 	if (queue_is_dead(q))
 		return -ENXIO;
-	if (fd < -1)
-		return -EINVAL;
-	q->eventfd = fd;
-	q->params->syslet.flags = fd < 0 ? 0 : SYSLET_EVENTFD;
-	q->params->syslet.eventfd = fd;
+	err = fd == -1 ? 0 : event_new(&event, fd);
+	if (err)
+		return err;
+	event_put(q->event);
+	q->event = event;
+	q->params->syslet.flags = event ? SYSLET_EVENTFD : 0;
+	q->params->syslet.eventfd = event_fd(event);
 	return 0;
 }
 
@@ -160,7 +173,7 @@ static long call_on_thread(struct syslet_queue *q, uint64_t data,
 {
 	if (!q->threads)
 		q->threads = threads_start(q);
-	if (!q->threads || threads_submit(q->threads, regs, data, q->eventfd))
+	if (!q->threads || threads_submit(q->threads, regs, data, q->event))
 		return -EAGAIN;
 	q->threads_pending++;
 	q->on_threads++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #define _GNU_SOURCE
 #include <linux/futex.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,6 +13,11 @@
 #define NR_FUTEX	SYS_futex_time64
 #else
 #define NR_FUTEX	SYS_futex
+#endif
+#ifdef SYS_ppoll_time64
+#define NR_PPOLL	SYS_ppoll_time64
+#else
+#define NR_PPOLL	SYS_ppoll
 #endif
 
 /* errno belongs to the program: what it had there stays. */
@@ -102,13 +108,25 @@ void sys_futex_wake(uint32_t *word, int nr)
 	RAW(NR_FUTEX, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, nr, NULL, NULL, 0);
 }
 
-/* It fails if its count is at the limit: whoever waits for it is awake then. */
+/* Without waiting. */
+bool sys_is_writable(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+	struct __kernel_timespec zero = { .tv_sec = 0 };
+
+	return RAW(NR_PPOLL, &pfd, 1, &zero, NULL, 0) == 1 && (pfd.revents & POLLOUT);
+}
+
+void sys_close(int fd)
+{
+	RAW(SYS_close, fd);
+}
+
 void sys_eventfd_signal(int fd)
 {
 	uint64_t one = 1;
 
-	if (fd >= 0)
-		RAW(SYS_write, fd, &one, sizeof(one));
+	RAW(SYS_write, fd, &one, sizeof(one));
 }
 
 bool sys_is_filtered(void)

@@ -17,7 +17,7 @@ enum work_state { WORK_FREE, WORK_QUEUED, WORK_RUNNING };
 struct work {
 	struct work			*next;
 	enum work_state			state;
-	int				eventfd;
+	struct syslet_event			*event;
 	struct indirect_registers	regs;
 	uint64_t			data;
 };
@@ -39,16 +39,20 @@ struct syslet_threads {
 
 /* --- what runs on the threads ------------------------------------------------ */
 
+/* Drops the lock for a moment. */
 static void post(struct syslet_threads *t, struct work *work, long status)
 {
-	int eventfd = work->eventfd;
+	struct syslet_event *event = work->event;
 
 	ring_add(t->ring, (uint64_t)status, work->data);
 	work->state = WORK_FREE;
 	work->next = t->free;
 	t->free = work;
 	bell_ring(&t->bell);
-	sys_eventfd_signal(eventfd);
+	pthread_mutex_unlock(&t->lock);
+	event_signal(event);
+	event_put(event);
+	pthread_mutex_lock(&t->lock);
 }
 
 static void run_work(struct syslet_threads *t, struct work *work)
@@ -199,7 +203,7 @@ static void enqueue(struct syslet_threads *t, struct work *work)
 
 /* 0, or -EAGAIN if there is no thread to run it, and none can be made. */
 int threads_submit(struct syslet_threads *t, const struct indirect_registers *regs,
-		   uint64_t data, int eventfd)
+		   uint64_t data, struct syslet_event *event)
 {
 	struct work *work;
 	int err = -EAGAIN;
@@ -209,7 +213,7 @@ int threads_submit(struct syslet_threads *t, const struct indirect_registers *re
 	if (work && (!need_thread(t) || !add_thread(t))) {
 		work->regs = *regs;
 		work->data = data;
-		work->eventfd = eventfd;
+		work->event = event_get(event);
 		enqueue(t, work);
 		err = 0;
 	}

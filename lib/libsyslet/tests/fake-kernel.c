@@ -28,10 +28,18 @@ struct job {
 	struct syslet_args	args;
 	enum job_state		state;
 	int			tid;
+	int			eventfd;
 	long			ret;
 };
 
 static pthread_mutex_t post_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void free_job(struct job *job)
+{
+	if (job->eventfd >= 0)
+		sys_close(job->eventfd);
+	free(job);
+}
 
 static void post(struct job *job)
 {
@@ -41,9 +49,9 @@ static void post(struct job *job)
 	ring_add(ring, (uint64_t)job->ret, job->args.caller_data);
 	sys_futex_wake(&ring->kernel_head, INT_MAX);
 	pthread_mutex_unlock(&post_lock);
-	if (job->args.flags & SYSLET_EVENTFD)
-		sys_eventfd_signal(job->args.eventfd);
-	free(job);
+	if (job->eventfd >= 0 && sys_is_writable(job->eventfd))
+		sys_eventfd_signal(job->eventfd);
+	free_job(job);
 }
 
 /* Did it become @state? Else it was not RUNNING any more. */
@@ -101,7 +109,7 @@ static long watch(struct job *job)
 	}
 	errno = saved;
 	ret = job->ret;
-	free(job);
+	free_job(job);
 	return ret;
 }
 
@@ -131,8 +139,9 @@ static bool make_call(const struct indirect_registers *regs,
 		return false;
 	job->regs = *regs;
 	job->args = params->syslet;
+	job->eventfd = job->args.flags & SYSLET_EVENTFD ? dup(job->args.eventfd) : -1;
 	if (thread_start(&thread, job_main, job)) {
-		free(job);
+		free_job(job);
 		return false;
 	}
 	pthread_detach(thread);

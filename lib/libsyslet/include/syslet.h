@@ -60,9 +60,10 @@
  * with the same results through the same functions; more of them are pending
  * then. The same happens to single calls that the kernel cannot make
  * asynchronous. syslet_is_async() and syslet_queue_stats() tell. Not given to
- * threads are calls about the thread that makes them (gettid() ...), and those on
- * sockets, pipes and terminals that have O_NONBLOCK: they have their results at
- * once. There is a thread for each such call under way, and one more if the
+ * threads are calls about the thread that makes them (gettid() ...), and those that
+ * do not wait, as their arguments say (MSG_DONTWAIT, LOCK_NB, IPC_NOWAIT, WNOHANG,
+ * RWF_NOWAIT, a timeout of 0, a futex that has changed ...), or O_NONBLOCK of their
+ * socket or pipe: they have their results at once. There is a thread for each such call under way, and one more if the
  * kernel has calls of the queue; they end with the queue.
  *
  * 32-bit programs need Linux 5.1 or later, for times with 64-bit seconds.
@@ -201,6 +202,11 @@ struct syslet_queue {
  * and a call that the kernel cannot make asynchronous gives -EAGAIN, not run.
  */
 #define SYSLET_QUEUE_NO_THREADS	(1U << 1)
+/*
+ * Make calls as plain system calls, that may block, where they would not be made
+ * and have the result -EAGAIN. That can deadlock: see syslet_call().
+ */
+#define SYSLET_QUEUE_SYNC_OK	(1U << 2)
 
 /*
  * A queue for at most @entries pending calls (1 to 2^20; rounded up to a power
@@ -278,9 +284,18 @@ void syslet_queue_stats(const struct syslet_queue *q, struct syslet_stats *stats
  *
  * -ESYSLETPENDING	a completion will come
  * -EBUSY	@q->pending is @q->entries already: take results first
- * -EAGAIN	(with the call's own meaning, or) no thread can be had; not run
+ * -EAGAIN	(with the call's own meaning, or) it depends on the thread that makes
+ *		it, and may wait; or no thread can be had. It has not been run, unless
+ *		the queue has SYSLET_QUEUE_SYNC_OK
  * -EINVAL	(or) the call cannot be made for another task: fork, exec, exit ...
  * -ENXIO	(or) the queue is from before a fork
+ *
+ * Calls that depend on their thread are those with a signal mask (ppoll(),
+ * pselect(), epoll_pwait() ...), pause() and the waits for signals, PI futexes, CPU
+ * clocks, __WNOTHREAD, ptrace(), keyctl(), io_uring_enter() but for plain waits, and
+ * some ioctls: those of KVM and Binder on threads, and all of them on syslets, which
+ * are therefore given to threads. With SYSLET_QUEUE_SYNC_OK a program that submits
+ * such a call, and would do next what ends it, waits for itself.
  */
 long syslet_call(struct syslet_queue *q, uint64_t data, long nr,
 		 uint64_t a0, uint64_t a1, uint64_t a2,

@@ -4,18 +4,19 @@
  * table, so that both backends agree; by name on machines that have none.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
+#include <linux/futex.h>
+#include <linux/io_uring.h>
+#include <linux/sched.h>
+#include <linux/wait.h>
 #include <sys/syscall.h>
 
 #include "lib.h"
 
 #if defined(__x86_64__) || defined(__i386__)
 
-enum {
-	/* as the table says */
-	SYSLET_REFUSE = 1, SYSLET_SYNC, SYSLET_BOUND, SYSLET_ASYNC,
+/* As the tables say, see include/linux/syslet.h */
+enum table_class {
+	SYSLET_UNKNOWN, SYSLET_REFUSE, SYSLET_SYNC, SYSLET_BOUND, SYSLET_ASYNC,
 	SYSLET_BY_SIGMASK3, SYSLET_BY_SIGMASK4, SYSLET_BY_SIGMASK5,
 	SYSLET_BY_FUTEX_OP, SYSLET_BY_WAIT2, SYSLET_BY_WAIT3, SYSLET_BY_CLOCK,
 	SYSLET_BY_URING,
@@ -31,25 +32,17 @@ static const uint8_t classes[] = {
 #endif
 };
 
-enum call_class call_classify(const struct indirect_registers *regs)
+static enum table_class look_up(uint64_t nr)
 {
-	if (regs->nr >= sizeof(classes))
-		return CALL_HERE;
-	switch (classes[regs->nr]) {
-	case SYSLET_REFUSE:
-		return CALL_REFUSE;
-	case SYSLET_SYNC:
-		return CALL_HERE;
-	default:
-		return CALL_ANY_THREAD;
-	}
+	/* Younger than the library: only the caller is right for sure. */
+	return nr < sizeof(classes) ? classes[nr] : SYSLET_SYNC;
 }
 
 #else
 
-enum call_class call_classify(const struct indirect_registers *regs)
+static enum table_class look_up(uint64_t nr)
 {
-	switch (regs->nr) {
+	switch (nr) {
 #ifdef SYS_fork
 	case SYS_fork:
 	case SYS_vfork:
@@ -63,13 +56,82 @@ enum call_class call_classify(const struct indirect_registers *regs)
 	case SYS_exit:
 	case SYS_exit_group:
 	case SYS_rt_sigreturn:
-		return CALL_REFUSE;
+	case SYS_restart_syscall:
+	case SYS_reboot:
+	case __NR_indirect:
+	case __NR_syslet_ring_wait:
+	case __NR_syslet_submit:
+		return SYSLET_REFUSE;
+#ifdef SYS_futex
+	case SYS_futex:
+#endif
+#ifdef SYS_futex_time64
+	case SYS_futex_time64:
+#endif
+		return SYSLET_BY_FUTEX_OP;
+#ifdef SYS_pselect6
+	case SYS_pselect6:
+		return SYSLET_BY_SIGMASK5;
+#endif
+#ifdef SYS_pselect6_time64
+	case SYS_pselect6_time64:
+		return SYSLET_BY_SIGMASK5;
+#endif
+#ifdef SYS_ppoll
+	case SYS_ppoll:
+		return SYSLET_BY_SIGMASK3;
+#endif
+#ifdef SYS_ppoll_time64
+	case SYS_ppoll_time64:
+		return SYSLET_BY_SIGMASK3;
+#endif
+	case SYS_epoll_pwait:
+#ifdef SYS_epoll_pwait2
+	case SYS_epoll_pwait2:
+#endif
+		return SYSLET_BY_SIGMASK4;
+#ifdef SYS_wait4
+	case SYS_wait4:
+		return SYSLET_BY_WAIT2;
+#endif
+	case SYS_waitid:
+		return SYSLET_BY_WAIT3;
+#ifdef SYS_clock_nanosleep
+	case SYS_clock_nanosleep:
+#endif
+#ifdef SYS_clock_nanosleep_time64
+	case SYS_clock_nanosleep_time64:
+#endif
+		return SYSLET_BY_CLOCK;
+#ifdef SYS_io_uring_enter
+	case SYS_io_uring_enter:
+		return SYSLET_BY_URING;
+#endif
+	case SYS_ioctl:
+	case SYS_ptrace:
+	case SYS_rt_sigsuspend:
+#ifdef SYS_pause
+	case SYS_pause:
+#endif
+#ifdef SYS_rt_sigtimedwait
+	case SYS_rt_sigtimedwait:
+#endif
+#ifdef SYS_rt_sigtimedwait_time64
+	case SYS_rt_sigtimedwait_time64:
+#endif
+	case SYS_keyctl:
+	case SYS_request_key:
+		return SYSLET_BOUND;
+	case SYS_getpid:
+	case SYS_getppid:
 	case SYS_gettid:
+	case SYS_rt_sigaction:
 	case SYS_rt_sigprocmask:
 	case SYS_rt_sigpending:
 	case SYS_sigaltstack:
 	case SYS_prctl:
 	case SYS_seccomp:
+	case SYS_personality:
 	case SYS_set_tid_address:
 	case SYS_set_robust_list:
 	case SYS_capget:
@@ -83,6 +145,10 @@ enum call_class call_classify(const struct indirect_registers *regs)
 	case SYS_setfsuid:
 	case SYS_setfsgid:
 	case SYS_setgroups:
+	case SYS_chdir:
+	case SYS_fchdir:
+	case SYS_chroot:
+	case SYS_umask:
 	case SYS_unshare:
 	case SYS_setns:
 	case SYS_getpriority:
@@ -96,71 +162,100 @@ enum call_class call_classify(const struct indirect_registers *regs)
 	case SYS_sched_setaffinity:
 	case SYS_sched_getaffinity:
 	case SYS_getrusage:
-		return CALL_HERE;
+	case SYS_tkill:
+	case SYS_tgkill:
+#ifdef SYS_close_range
+	case SYS_close_range:
+#endif
+#ifdef SYS_io_uring_setup
+	case SYS_io_uring_setup:
+	case SYS_io_uring_register:
+#endif
+#ifdef SYS_landlock_restrict_self
+	case SYS_landlock_restrict_self:
+#endif
+		return SYSLET_SYNC;
 	default:
-		return CALL_ANY_THREAD;
+		return SYSLET_ASYNC;
 	}
 }
 
 #endif
 
-#ifdef SYS_fcntl64
-#define NR_FCNTL	SYS_fcntl64
-#else
-#define NR_FCNTL	SYS_fcntl
-#endif
-
-static long on_fd(uint64_t nr, uint64_t fd, uint64_t arg)
+static bool futex_is_pi(uint32_t op)
 {
-	struct indirect_registers regs = { .nr = nr, .args = { fd, arg } };
-
-	return sys_call(&regs);
+	switch (op & FUTEX_CMD_MASK) {
+	case FUTEX_LOCK_PI:
+	/* FUTEX_LOCK_PI2, younger than some headers */
+	case 13:
+	case FUTEX_TRYLOCK_PI:
+	case FUTEX_UNLOCK_PI:
+	case FUTEX_WAIT_REQUEUE_PI:
+	case FUTEX_CMP_REQUEUE_PI:
+		return true;
+	}
+	return false;
 }
 
-static bool fd_is_nonblocking(uint64_t fd)
+/* Negative numbers are CPU clocks, and clocks of devices. */
+static bool clock_is_bound(int32_t clock)
 {
-	long flags = on_fd(NR_FCNTL, fd, F_GETFL);
-
-	return flags >= 0 && (flags & O_NONBLOCK);
+	return clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID ||
+	       clock == CLOCK_THREAD_CPUTIME_ID;
 }
 
-/* Files have a type as well: for disks the flag does not matter. */
-static bool fd_is_file(uint64_t fd)
+/*
+ * The kernel cannot know what its drivers do. Nearly all of it is about the file,
+ * or the process; but these are about the thread: all of KVM, as that is how
+ * virtual CPUs run; and the threads of Binder.
+ */
+static bool ioctl_is_bound(uint32_t request)
 {
-	struct statx stx;
-	struct indirect_registers regs = {
-		.nr = SYS_statx,
-		.args = { fd, SYSLET_PTR(""), AT_EMPTY_PATH, STATX_TYPE,
-			  SYSLET_PTR(&stx) },
-	};
+	uint32_t type = request >> 8 & 0xff, nr = request & 0xff;
 
-	return sys_call(&regs) || S_ISREG(stx.stx_mode) || S_ISBLK(stx.stx_mode);
+	return type == 0xae || (type == 'b' && (nr == 1 || nr == 8));
 }
 
-/* Calls that say -EAGAIN where others wait, because their descriptor does not. */
-bool call_is_nonblocking(const struct indirect_registers *regs)
+/* What the kernel does in kernel/syslet_class.c; ioctls see above. */
+static bool is_bound(enum table_class class, const struct indirect_registers *regs)
 {
-	uint64_t fd = regs->args[0];
+	const __u64 *args = regs->args;
 
-	switch (regs->nr) {
-	case SYS_sendto:
-	case SYS_recvfrom:
-		return (regs->args[3] & MSG_DONTWAIT) || fd_is_nonblocking(fd);
-	case SYS_sendmsg:
-	case SYS_recvmsg:
-		return (regs->args[2] & MSG_DONTWAIT) || fd_is_nonblocking(fd);
-#ifdef SYS_accept
-	case SYS_accept:
-#endif
-	case SYS_accept4:
-	case SYS_connect:
-		return fd_is_nonblocking(fd);
-	case SYS_read:
-	case SYS_write:
-	case SYS_readv:
-	case SYS_writev:
-		return fd_is_nonblocking(fd) && !fd_is_file(fd);
+	switch (class) {
+	case SYSLET_BY_SIGMASK3:
+		return (unsigned long)args[3];
+	case SYSLET_BY_SIGMASK4:
+		return (unsigned long)args[4];
+	case SYSLET_BY_SIGMASK5:
+		return (unsigned long)args[5];
+	case SYSLET_BY_FUTEX_OP:
+		return futex_is_pi((uint32_t)args[1]);
+	case SYSLET_BY_WAIT2:
+		return args[2] & __WNOTHREAD;
+	case SYSLET_BY_WAIT3:
+		return args[3] & __WNOTHREAD;
+	case SYSLET_BY_CLOCK:
+		return clock_is_bound((int32_t)args[0]);
+	case SYSLET_BY_URING:
+		return (uint32_t)args[1] || (unsigned long)args[4] ||
+		       (uint32_t)args[3] != IORING_ENTER_GETEVENTS;
 	default:
-		return false;
+		return regs->nr != SYS_ioctl || ioctl_is_bound((uint32_t)args[1]);
+	}
+}
+
+enum call_class call_classify(const struct indirect_registers *regs)
+{
+	enum table_class class = look_up(regs->nr);
+
+	switch (class) {
+	case SYSLET_REFUSE:
+		return CALL_REFUSE;
+	case SYSLET_SYNC:
+		return CALL_HERE;
+	case SYSLET_ASYNC:
+		return CALL_ANY_THREAD;
+	default:
+		return is_bound(class, regs) ? CALL_BOUND : CALL_ANY_THREAD;
 	}
 }

@@ -24,7 +24,7 @@
 /* A time of CLOCK_MONOTONIC in nanoseconds; or no limit. */
 #define FOREVER			INT64_MAX
 
-/* syscall.c: as the kernel returns them, errors as -errno */
+/* syscall.c: as the kernel returns them, errors as -errno; -ESYSLETPENDING is -EIO */
 long sys_call(const struct indirect_registers *regs);
 #if defined(__x86_64__) && !defined(LIBSYSLET_FAKE_KERNEL)
 /* The hot path: inline, and without the detour through errno. */
@@ -54,6 +54,8 @@ void sys_futex_wake(uint32_t *word, int nr);
 void sys_eventfd_signal(int fd);
 void sys_close(int fd);
 bool sys_is_writable(int fd);
+struct pollfd;
+bool sys_poll_now(struct pollfd *pfd);
 bool sys_is_filtered(void);
 
 /* time.c: NULL is FOREVER; false if it is no time */
@@ -129,7 +131,9 @@ int thread_start(pthread_t *thread, void *(*fn)(void *arg), void *arg);
 /* class.c: calls that are about their thread, or cannot be made for others */
 enum call_class { CALL_REFUSE, CALL_HERE, CALL_BOUND, CALL_ANY_THREAD };
 enum call_class call_classify(const struct indirect_registers *regs);
-bool call_is_nonblocking(const struct indirect_registers *regs);
+
+/* nowait.c */
+bool call_without_waiting(const struct indirect_registers *regs, long *ret);
 
 /* probe.c */
 int probe_error(void);

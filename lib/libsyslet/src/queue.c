@@ -5,7 +5,8 @@
 #include "lib.h"
 
 #define MAX_ENTRIES	(1U << 20)
-#define QUEUE_FLAGS	(SYSLET_QUEUE_THREADS | SYSLET_QUEUE_NO_THREADS)
+#define BACKEND_FLAGS	(SYSLET_QUEUE_THREADS | SYSLET_QUEUE_NO_THREADS)
+#define QUEUE_FLAGS	(BACKEND_FLAGS | SYSLET_QUEUE_SYNC_OK)
 
 static unsigned int round_up_pow2(unsigned int n)
 {
@@ -62,7 +63,7 @@ int syslet_queue_init(struct syslet_queue *q, unsigned int entries, unsigned int
 
 	if (!entries || entries > MAX_ENTRIES)
 		return -EINVAL;
-	if ((flags & ~QUEUE_FLAGS) || flags == QUEUE_FLAGS)
+	if ((flags & ~QUEUE_FLAGS) || (flags & BACKEND_FLAGS) == BACKEND_FLAGS)
 		return -EINVAL;
 	memset(q, 0, sizeof(*q));
 	q->entries = round_up_pow2(entries);
@@ -168,13 +169,19 @@ static long call_here(struct syslet_queue *q, const struct indirect_registers *r
 	return sys_call(regs);
 }
 
+/* It cannot be made but by the caller, who may not want to wait. */
+static long call_here_if_ok(struct syslet_queue *q, const struct indirect_registers *regs)
+{
+	return q->flags & SYSLET_QUEUE_SYNC_OK ? call_here(q, regs) : -EAGAIN;
+}
+
 static long call_on_thread(struct syslet_queue *q, uint64_t data,
 			   const struct indirect_registers *regs)
 {
 	if (!q->threads)
 		q->threads = threads_start(q);
 	if (!q->threads || threads_submit(q->threads, regs, data, q->event))
-		return -EAGAIN;
+		return call_here_if_ok(q, regs);
 	q->threads_pending++;
 	q->on_threads++;
 	q->blocked++;
@@ -184,18 +191,22 @@ static long call_on_thread(struct syslet_queue *q, uint64_t data,
 static long call_without_kernel(struct syslet_queue *q, uint64_t data,
 				const struct indirect_registers *regs)
 {
+	long ret;
+
 	switch (call_classify(regs)) {
 	case CALL_REFUSE:
 		return -EINVAL;
 	case CALL_HERE:
 		return call_here(q, regs);
 	case CALL_BOUND:
+		return call_here_if_ok(q, regs);
 	case CALL_ANY_THREAD:
 		break;
 	}
-	if (call_is_nonblocking(regs))
-		return call_here(q, regs);
-	return call_on_thread(q, data, regs);
+	if (!call_without_waiting(regs, &ret))
+		return call_on_thread(q, data, regs);
+	q->synchronous++;
+	return ret;
 }
 
 /* A filter that was installed after the queue was made may not know indirect(2). */
@@ -208,14 +219,12 @@ static bool is_shut_out(long why)
 long queue_call_refused(struct syslet_queue *q, uint64_t data,
 			const struct indirect_registers *regs, long why)
 {
-	if (q->flags & SYSLET_QUEUE_NO_THREADS) {
-		q->refused += why == -EAGAIN;
-		return why;
-	}
-	if (why != -EAGAIN && !is_shut_out(why))
+	bool threads = !(q->flags & SYSLET_QUEUE_NO_THREADS);
+
+	if (why != -EAGAIN && (!threads || !is_shut_out(why)))
 		return why;
 	q->refused++;
-	return call_without_kernel(q, data, regs);
+	return threads ? call_without_kernel(q, data, regs) : call_here_if_ok(q, regs);
 }
 
 /* Of params that are used by one call at a time. */

@@ -34,9 +34,11 @@
 long sys_call(const struct indirect_registers *regs)
 {
 	const __u64 *a = regs->args;
+	long ret = RAW((long)regs->nr, (long)a[0], (long)a[1], (long)a[2], (long)a[3],
+		       (long)a[4], (long)a[5]);
 
-	return RAW((long)regs->nr, (long)a[0], (long)a[1], (long)a[2], (long)a[3],
-		   (long)a[4], (long)a[5]);
+	/* A driver's, or a filter's, idea: no completion will come. */
+	return ret == -ESYSLETPENDING ? -EIO : ret;
 }
 
 #if !defined(__x86_64__) && !defined(LIBSYSLET_FAKE_KERNEL)
@@ -108,13 +110,19 @@ void sys_futex_wake(uint32_t *word, int nr)
 	RAW(NR_FUTEX, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, nr, NULL, NULL, 0);
 }
 
-/* Without waiting. */
+/* What poll(2) finds now. */
+bool sys_poll_now(struct pollfd *pfd)
+{
+	struct __kernel_timespec zero = { .tv_sec = 0 };
+
+	return RAW(NR_PPOLL, pfd, 1, &zero, NULL, 0) == 1;
+}
+
 bool sys_is_writable(int fd)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
-	struct __kernel_timespec zero = { .tv_sec = 0 };
 
-	return RAW(NR_PPOLL, &pfd, 1, &zero, NULL, 0) == 1 && (pfd.revents & POLLOUT);
+	return sys_poll_now(&pfd) && (pfd.revents & POLLOUT);
 }
 
 void sys_close(int fd)

@@ -184,6 +184,7 @@ struct syslet_queue {
 	uint32_t		taken;
 	uint32_t		canceled;
 	uint32_t		max_threads;
+	int32_t			cancel_signal;
 	uint64_t		calls;
 	uint64_t		blocked;
 	uint64_t		on_threads;
@@ -220,9 +221,13 @@ struct syslet_queue {
 int syslet_queue_init(struct syslet_queue *q, unsigned int entries, unsigned int flags);
 
 /*
- * Waits for pending calls (syslet_cancel_all() may make that shorter), drops
- * their results and what was prepared but not flushed, and frees what the
- * queue has allocated. A queue of all zeros is left alone.
+ * WAITS for pending calls: without an end, if one of them never ends. After
+ * syslet_cancel_all() the kernel's come to an end if they can; those on threads do if
+ * the queue has a syslet_queue_cancel_signal(), else what they wait for has to happen
+ * (a write to the pipe, a shutdown() of the socket).
+ *
+ * Then drops results, and what was prepared but not flushed, and frees what the queue
+ * has allocated. A queue of all zeros, and one after its exit, are left alone.
  */
 void syslet_queue_exit(struct syslet_queue *q);
 
@@ -243,11 +248,23 @@ SYSLET_INLINE bool syslet_is_async(const struct syslet_queue *q)
 int syslet_queue_eventfd(struct syslet_queue *q, int fd);
 
 /*
- * At most @max threads for calls (not 0; there is one for each call under way
- * else). A call waits for its turn when all are busy: a program whose calls wait
- * for other calls of the same queue may then wait forever. 0, -EINVAL or -ENXIO.
+ * At most @max threads for calls (not 0). Else a call that may wait for what others
+ * do has a thread at once, and calls that end by themselves, as those on files, share
+ * 64. With a limit a call waits for its turn when all threads are busy: a program whose
+ * calls wait for other calls of the same queue may then wait forever. 0, -EINVAL or
+ * -ENXIO.
  */
 int syslet_queue_max_threads(struct syslet_queue *q, unsigned int max);
+
+/*
+ * The library may interrupt its threads by the signal @sig, a real-time signal that the
+ * program has no other use for, so that calls on threads can be cancelled as those of
+ * the kernel can: that makes syslet_cancel() give 0 where it would be -EALREADY. For
+ * calls made from now on; 0: no longer. A handler that does nothing is installed for
+ * it, for the process. 0; -EINVAL: not a real-time signal; -EBUSY: it has a handler;
+ * -ENXIO.
+ */
+int syslet_queue_cancel_signal(struct syslet_queue *q, int sig);
 
 /**
  * struct syslet_stats - what a queue has done so far

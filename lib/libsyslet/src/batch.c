@@ -18,6 +18,27 @@ static struct syslet_call *next_call(const struct syslet_queue *q)
 	return &q->batch[q->flushed & (q->entries - 1)];
 }
 
+static struct indirect_registers call_regs(const struct syslet_call *call)
+{
+	struct indirect_registers regs = { .nr = call->nr };
+
+	memcpy(regs.args, call->args, sizeof(regs.args));
+	return regs;
+}
+
+/* Not by this system call: it was cancelled, or threads have to be before it. */
+static bool is_apart(const struct syslet_queue *q, const struct syslet_call *call)
+{
+	struct indirect_registers regs;
+
+	if (q->canceled && call->nr == NR_CANCELED)
+		return true;
+	if (!q->threads_pending)
+		return false;
+	regs = call_regs(call);
+	return threads_have_before(q->threads, &regs);
+}
+
 /* How many can be made by one system call. */
 static unsigned int run_length(const struct syslet_queue *q)
 {
@@ -27,19 +48,11 @@ static unsigned int run_length(const struct syslet_queue *q)
 
 	if (n > room)
 		n = room;
-	if (!q->canceled)
+	if (!q->canceled && !q->threads_pending)
 		return n;
-	for (i = 0; i < n && next_call(q)[i].nr != NR_CANCELED; i++)
+	for (i = 0; i < n && !is_apart(q, &next_call(q)[i]); i++)
 		;
 	return i;
-}
-
-static struct indirect_registers call_regs(const struct syslet_call *call)
-{
-	struct indirect_registers regs = { .nr = call->nr };
-
-	memcpy(regs.args, call->args, sizeof(regs.args));
-	return regs;
 }
 
 static void after_submit(struct syslet_queue *q, const struct syslet_call *call,

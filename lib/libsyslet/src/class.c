@@ -244,9 +244,66 @@ static bool is_bound(enum table_class class, const struct indirect_registers *re
 	}
 }
 
+#ifdef SYS_close_range
+/* What it closes must not be in use by calls that have not got to it yet. */
+static bool only_closes(const struct indirect_registers *regs)
+{
+	return regs->nr == SYS_close_range && !(uint32_t)regs->args[2];
+}
+#else
+static bool only_closes(const struct indirect_registers *regs)
+{
+	(void)regs;
+	return false;
+}
+#endif
+
+/*
+ * Does it end by itself, whatever others do? Disks and servers are thought to
+ * answer, in the end. Not in the list is what is seldom made, or short.
+ */
+bool call_is_finite(const struct indirect_registers *regs)
+{
+	switch (regs->nr) {
+	case SYS_pread64:
+	case SYS_pwrite64:
+	case SYS_fsync:
+	case SYS_fdatasync:
+	case SYS_sync:
+	case SYS_syncfs:
+	case SYS_fallocate:
+	case SYS_readahead:
+	case SYS_madvise:
+	case SYS_msync:
+	case SYS_copy_file_range:
+	case SYS_getdents64:
+	case SYS_mkdirat:
+	case SYS_mknodat:
+	case SYS_unlinkat:
+	case SYS_renameat2:
+	case SYS_linkat:
+	case SYS_symlinkat:
+	case SYS_readlinkat:
+	case SYS_faccessat:
+	case SYS_fchmodat:
+	case SYS_fchownat:
+	case SYS_statx:
+#ifdef SYS_newfstatat
+	case SYS_newfstatat:
+#endif
+#ifdef SYS_stat
+	case SYS_stat:
+	case SYS_lstat:
+#endif
+		return true;
+	default:
+		return false;
+	}
+}
+
 enum call_class call_classify(const struct indirect_registers *regs)
 {
-	enum table_class class = look_up(regs->nr);
+	enum table_class class = only_closes(regs) ? SYSLET_ASYNC : look_up(regs->nr);
 
 	switch (class) {
 	case SYSLET_REFUSE:

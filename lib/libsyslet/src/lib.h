@@ -62,6 +62,7 @@ bool sys_is_filtered(void);
 bool time_after(const syslet_timespec *timeout, int64_t *until);
 bool time_at(const syslet_timespec *deadline, int64_t *until);
 int64_t time_left(int64_t until);
+int64_t time_now(void);
 
 /* ring.c: rings in memory that children do not see */
 struct syslet_ring *ring_alloc(unsigned int elements, size_t extra);
@@ -96,6 +97,12 @@ void event_put(struct syslet_event *event);
 void event_forget(struct syslet_event *event);
 void event_signal(const struct syslet_event *event);
 
+/* Does the kernel have calls of it, or may it get some? */
+static inline bool queue_needs_relay(const struct syslet_queue *q)
+{
+	return syslet_is_async(q) || q->kernel_pending;
+}
+
 /* bell.c: tells a waiting program that there is something new, for any source */
 struct bell {
 	uint32_t	rings;		/* futex word: counts */
@@ -122,6 +129,8 @@ int threads_cancel(struct syslet_threads *t, const uint64_t *data);
 int threads_wait(struct syslet_threads *t, uint32_t heard, struct syslet_ring *kernel,
 		 int64_t until);
 uint32_t threads_listen(const struct syslet_threads *t);
+void threads_set_signal(struct syslet_threads *t, int sig);
+bool threads_have_before(struct syslet_threads *t, const struct indirect_registers *regs);
 void threads_limit(struct syslet_threads *t, unsigned int max);
 struct syslet_ring *threads_ring(const struct syslet_threads *t);
 
@@ -131,6 +140,13 @@ int thread_start(pthread_t *thread, void *(*fn)(void *arg), void *arg);
 /* class.c: calls that are about their thread, or cannot be made for others */
 enum call_class { CALL_REFUSE, CALL_HERE, CALL_BOUND, CALL_ANY_THREAD };
 enum call_class call_classify(const struct indirect_registers *regs);
+bool call_is_finite(const struct indirect_registers *regs);
+
+/* order.c: which calls must not overtake each other */
+bool call_ends_descriptor(const struct indirect_registers *regs);
+bool calls_are_ordered(const struct indirect_registers *a,
+		       const struct indirect_registers *b);
+int call_sleeps(int tid, const struct indirect_registers *regs);
 
 /* nowait.c */
 bool call_without_waiting(const struct indirect_registers *regs, long *ret);

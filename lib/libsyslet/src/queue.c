@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #define _GNU_SOURCE
+#include <signal.h>
 #include <string.h>
 
 #include "lib.h"
@@ -67,7 +68,7 @@ int syslet_queue_init(struct syslet_queue *q, unsigned int entries, unsigned int
 		return -EINVAL;
 	memset(q, 0, sizeof(*q));
 	q->entries = round_up_pow2(entries);
-	q->max_threads = q->entries;
+	q->max_threads = UINT32_MAX;
 	q->flags = flags;
 	err = alloc_ring(q);
 	if (!err) {
@@ -145,6 +146,41 @@ int syslet_queue_max_threads(struct syslet_queue *q, unsigned int max)
 	q->max_threads = max < q->entries ? max : q->entries;
 	if (q->threads)
 		threads_limit(q->threads, q->max_threads);
+	return 0;
+}
+
+static void on_cancel_signal(int sig)
+{
+	(void)sig;
+}
+
+/* Without SA_RESTART: it is there to end calls. */
+static int claim_signal(int sig)
+{
+	struct sigaction sa = { .sa_handler = on_cancel_signal }, old;
+
+	if (sig < SIGRTMIN || sig > SIGRTMAX || sigaction(sig, NULL, &old))
+		return -EINVAL;
+	if (old.sa_handler == on_cancel_signal)
+		return 0;
+	if (old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN)
+		return -EBUSY;
+	return sigaction(sig, &sa, NULL) ? -EINVAL : 0;
+}
+
+int syslet_queue_cancel_signal(struct syslet_queue *q, int sig)
+{
+	int err, saved = errno;
+
+	if (queue_is_dead(q))
+		return -ENXIO;
+	err = sig ? claim_signal(sig) : 0;
+	errno = saved;
+	if (err)
+		return err;
+	q->cancel_signal = sig;
+	if (q->threads)
+		threads_set_signal(q->threads, sig);
 	return 0;
 }
 
@@ -285,6 +321,9 @@ long queue_call(struct syslet_queue *q, uint64_t data,
 	q->calls++;
 	if (unlikely(!syslet_is_async(q)))
 		return call_without_kernel(q, data, regs);
+	/* Not before calls of threads that are to use a descriptor it ends. */
+	if (unlikely(q->threads_pending) && threads_have_before(q->threads, regs))
+		return call_on_thread(q, data, regs);
 	return call_by_kernel(q, data, regs);
 }
 

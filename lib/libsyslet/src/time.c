@@ -4,7 +4,7 @@
 
 #define NS_PER_S	1000000000LL
 
-static int64_t now(void)
+int64_t time_now(void)
 {
 	struct timespec ts;
 
@@ -29,14 +29,14 @@ bool time_after(const syslet_timespec *timeout, int64_t *until)
 {
 	if (!time_at(timeout, until))
 		return false;
-	if (__builtin_add_overflow(*until, *until == FOREVER ? 0 : now(), until))
+	if (__builtin_add_overflow(*until, *until == FOREVER ? 0 : time_now(), until))
 		*until = FOREVER;
 	return true;
 }
 
 int64_t time_left(int64_t until)
 {
-	int64_t left = until - now();
+	int64_t left = until - time_now();
 
 	return left < 0 ? 0 : left;
 }

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Description: what ends a descriptor does not overtake calls on it, nor is it
+ * overtaken, also by calls that the kernel refused; it does not wait for what blocks
+ */
+#define _GNU_SOURCE
+#include "test.h"
+#include "refuse.h"
+
+#define ROUNDS	200
+
+/* A call for a thread, in either backend. */
+static void thread_write(struct syslet_queue *q, int fd)
+{
+	refuse_all(true);
+	CHECK_EQ(-ESYSLETPENDING, syslet_write(q, 1, fd, "x", 1));
+	refuse_all(false);
+}
+
+static long take_all(struct syslet_queue *q)
+{
+	struct syslet_completion c;
+	long ret = 1;
+
+	while (q->pending) {
+		CHECK_EQ(0, syslet_wait(q, &c, NULL));
+		if (c.caller_data == 1)
+			ret = syslet_status(&c);
+		else
+			CHECK(syslet_status(&c) >= 0);
+	}
+	return ret;
+}
+
+static void test_close(struct syslet_queue *q, const char *name)
+{
+	int i, fd;
+
+	for (i = 0; i < ROUNDS; i++) {
+		fd = open(name, O_WRONLY | O_TRUNC);
+		CHECK(fd >= 0);
+		if (i % 2) {
+			thread_write(q, fd);
+			syslet_close(q, 2, fd);
+		} else {
+			CHECK_EQ(0, syslet_prep_write(q, 1, fd, "x", 1));
+			CHECK_EQ(0, syslet_prep_close(q, 2, fd));
+		}
+		CHECK_EQ(1, take_all(q));
+	}
+}
+
+static void test_batch(struct syslet_queue *q, const char *name)
+{
+	int i, fd;
+
+	for (i = 0; i < ROUNDS; i++) {
+		fd = open(name, O_WRONLY | O_TRUNC);
+		CHECK(fd >= 0);
+		thread_write(q, fd);
+		CHECK_EQ(0, syslet_prep(q, 3, SYS_getpid, 0, 0, 0, 0, 0, 0));
+		CHECK_EQ(0, syslet_prep_close(q, 2, fd));
+		CHECK_EQ(1, take_all(q));
+	}
+}
+
+/* What is made behind a dup3() goes to the new file. */
+static void test_dup(struct syslet_queue *q, const char *name)
+{
+	int i, fd, out, fds[2];
+	char buf;
+
+	CHECK(pipe(fds) == 0);
+	for (i = 0; i < ROUNDS; i++) {
+		fd = open(name, O_WRONLY | O_TRUNC);
+		out = dup(fds[1]);
+		CHECK(fd >= 0 && out >= 0);
+		CHECK_EQ(0, syslet_prep(q, 2, SYS_dup3, (uint64_t)fds[1], (uint64_t)fd, 0,
+					0, 0, 0));
+		CHECK_EQ(0, syslet_prep_write(q, 1, fd, "x", 1));
+		CHECK_EQ(1, take_all(q));
+		CHECK(read(fds[0], &buf, 1) == 1);
+		close(fd);
+		close(out);
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+
+#ifdef SYS_close_range
+static void test_range(struct syslet_queue *q, const char *name)
+{
+	int i, fd;
+
+	for (i = 0; i < ROUNDS; i++) {
+		fd = open(name, O_WRONLY | O_TRUNC);
+		CHECK_EQ(0, syslet_prep_write(q, 1, fd, "x", 1));
+		CHECK_EQ(0, syslet_prep(q, 2, SYS_close_range, (uint64_t)fd, (uint64_t)fd, 0,
+					0, 0, 0));
+		CHECK_EQ(1, take_all(q));
+	}
+}
+#else
+static void test_range(struct syslet_queue *q, const char *name)
+{
+	(void)q;
+	(void)name;
+}
+#endif
+
+/* The shutdown is what ends the read; a close does not wait for one either. */
+static void test_blocked(struct syslet_queue *q)
+{
+	struct blocked b;
+	int sv[2];
+	char buf;
+
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == 0);
+	CHECK_EQ(-ESYSLETPENDING, syslet_recv(q, 2, sv[0], &buf, 1, 0));
+	CHECK_EQ(0, syslet_prep_shutdown(q, 3, sv[0], SHUT_RDWR));
+	CHECK_EQ(1, take_all(q));
+	close(sv[0]);
+	close(sv[1]);
+
+	block(q, &b, 1);
+	CHECK_EQ(0, syslet_prep_close(q, 2, b.fd[0]));
+	CHECK_EQ(0, syslet_wait_nr(q, 1, NULL));
+	unblock(&b);
+	CHECK_EQ(1, take_all(q));
+	close(b.fd[1]);
+}
+
+static void test(struct syslet_queue *q)
+{
+	char name[] = "/tmp/libsyslet-XXXXXX";
+	int fd = mkstemp(name);
+
+	CHECK(fd >= 0);
+	test_close(q, name);
+	test_batch(q, name);
+	test_dup(q, name);
+	test_range(q, name);
+	test_blocked(q);
+	close(fd);
+	unlink(name);
+}
+
+int main(void)
+{
+	for_each_backend(test, 8);
+	return PASS;
+}

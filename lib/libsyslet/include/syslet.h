@@ -328,10 +328,9 @@ SYSLET_INLINE int syslet_prep(struct syslet_queue *q, uint64_t data, long nr,
 {
 	struct syslet_call *call;
 
-	if (!q->ring->elements)
-		return -ENXIO;
-	if (q->pending >= q->entries)
-		return -EBUSY;
+	/* A queue that is not there has no entries, and no ring. */
+	if (q->pending >= q->entries || !q->ring->elements)
+		return q->ring && q->ring->elements ? -EBUSY : -ENXIO;
 	call = &q->batch[q->prepared++ & (q->entries - 1)];
 	q->pending++;
 	call->nr = (uint64_t)nr;

@@ -382,9 +382,28 @@ SYSLET_DEFINE_(msync, SYS_msync, (void *addr, size_t len, int flags),
 
 SYSLET_DEFINE_(flock, SYS_flock, (int fd, int operation),
 	fd, operation)
-/* @cmd: F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW ... */
-SYSLET_DEFINE_(fcntl_lock, SYSLET_NR_FCNTL_, (int fd, int cmd, struct flock *lock),
-	fd, cmd, SYSLET_PTR(lock))
+/*
+ * @cmd: F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW ... The struct has 64-bit offsets:
+ * struct flock, but in 32-bit programs without _FILE_OFFSET_BITS=64 one of our own
+ * with the same fields.
+ */
+#if defined(__LP64__) || (defined(_FILE_OFFSET_BITS) && _FILE_OFFSET_BITS == 64)
+typedef struct flock	syslet_file_lock;
+#define SYSLET_LOCK_(cmd)	(cmd)
+#else
+typedef struct {
+	short	l_type;
+	short	l_whence;
+	int64_t	l_start;
+	int64_t	l_len;
+	pid_t	l_pid;
+} syslet_file_lock;
+#define SYSLET_LOCK_(cmd)	((cmd) == F_GETLK ? F_GETLK64 :		\
+				 (cmd) == F_SETLK ? F_SETLK64 :		\
+				 (cmd) == F_SETLKW ? F_SETLKW64 : (cmd))
+#endif
+SYSLET_DEFINE_(fcntl_lock, SYSLET_NR_FCNTL_, (int fd, int cmd, syslet_file_lock *lock),
+	fd, SYSLET_LOCK_(cmd), SYSLET_PTR(lock))
 SYSLET_DEFINE_(fcntl, SYSLET_NR_FCNTL_, (int fd, int cmd, uint64_t arg),
 	fd, cmd, arg)
 

@@ -31,7 +31,7 @@ static bool is_apart(const struct syslet_queue *q, const struct syslet_call *cal
 {
 	struct indirect_registers regs;
 
-	if (q->canceled && call->nr == NR_CANCELED)
+	if (q->canceled && call_is_canceled(call))
 		return true;
 	if (!q->threads_pending)
 		return false;
@@ -86,7 +86,7 @@ static int flush_one(struct syslet_queue *q)
 	struct syslet_call *call = next_call(q);
 	struct indirect_registers regs = call_regs(call);
 
-	if (call->nr != NR_CANCELED)
+	if (!q->canceled || !call_is_canceled(call))
 		return made_one(q, call, queue_call(q, call->caller_data, &regs));
 	q->canceled--;
 	return made_one(q, call, -ECANCELED);

@@ -12,8 +12,8 @@ static int cancel_prepared(struct syslet_queue *q, const uint64_t *data)
 
 		if (data && call->caller_data != *data)
 			continue;
-		if (call->nr != NR_CANCELED) {
-			call->nr = NR_CANCELED;
+		if (!q->canceled || !call_is_canceled(call)) {
+			call_set_canceled(call);
 			q->canceled++;
 		}
 		ret = 0;

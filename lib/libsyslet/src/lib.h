@@ -12,8 +12,22 @@
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 
-/* In place of the number of a prepared call that was cancelled. */
-#define NR_CANCELED		UINT64_MAX
+/*
+ * In place of the number of a prepared call that was cancelled; its first argument is
+ * its own address then, as the program may have strange numbers, too.
+ */
+#define NR_CANCELED		((uint64_t)1 << 63)
+
+static inline bool call_is_canceled(const struct syslet_call *call)
+{
+	return call->nr == NR_CANCELED && call->args[0] == SYSLET_PTR(call);
+}
+
+static inline void call_set_canceled(struct syslet_call *call)
+{
+	call->nr = NR_CANCELED;
+	call->args[0] = SYSLET_PTR(call);
+}
 
 /* A thread of the program is not cancelled in the midst of what we do. */
 #define CANCEL_OFF(state)						\
@@ -65,7 +79,8 @@ int64_t time_left(int64_t until);
 int64_t time_now(void);
 
 /* ring.c: rings in memory that children do not see */
-struct syslet_ring *ring_alloc(unsigned int elements, size_t extra);
+int ring_alloc(struct syslet_ring **ring, unsigned int elements, size_t extra);
+int ring_wait(struct syslet_ring *ring, uint32_t idx, unsigned int nr, int64_t until);
 void ring_free(struct syslet_ring *ring, unsigned int elements, size_t extra);
 size_t ring_size(unsigned int elements);
 int ring_take(struct syslet_ring *ring, struct syslet_completion *c);
@@ -82,10 +97,10 @@ const struct indirect_params *queue_batch_params(const struct syslet_queue *q);
 /* batch.c */
 int flush_all(struct syslet_queue *q);
 
-/* The ring reads as zeros in a child of fork(). */
+/* The ring reads as zeros in a child of fork(); there is none after an exit. */
 static inline bool queue_is_dead(const struct syslet_queue *q)
 {
-	return !q->ring->elements;
+	return !q->ring || !q->ring->elements;
 }
 
 /* event.c: the eventfd of a queue; NULL: it has none */

@@ -10,16 +10,23 @@ int syslet_version(void)
 	return SYSLET_VERSION;
 }
 
-/* 0, or what indirect(2) says: see struct syslet_support. */
+/*
+ * 0, or why not: see struct syslet_support. Asked with a call that can be asynchronous
+ * in earnest, and has its result at once.
+ */
 int probe_error(void)
 {
-	struct indirect_registers regs = { .nr = SYS_getpid };
+	struct {
+		struct syslet_ring		ring;
+		struct syslet_completion	entry;
+	} none = { .ring.elements = 1 };
+	struct syslet_call call = { .nr = SYS_close, .args = { UINT64_MAX } };
 	struct indirect_params params = {
-		.syslet = { .flags = SYSLET_SYNC_OK },
+		.syslet.completion_ring_ptr = SYSLET_PTR(&none),
 	};
-	long ret = sys_indirect(&regs, &params);
+	int ret = sys_submit(&call, 1, &params);
 
-	return ret < 0 ? (int)ret : 0;
+	return ret < 0 ? ret : 0;
 }
 
 int syslet_probe(void)
@@ -27,27 +34,24 @@ int syslet_probe(void)
 	return !probe_error();
 }
 
-static bool has_cancel(void)
+/* Each of them knows that this flag is none; a filter would not say -EINVAL. */
+static bool knows(long nr)
 {
-	return sys_cancel(NULL, 0, 0) != -ENOSYS;
-}
+	struct indirect_registers regs = { .nr = (uint64_t)nr };
 
-static bool has_submit(void)
-{
-	struct indirect_params params = {};
-
-	return sys_submit(NULL, 0, &params) != -ENOSYS;
+	regs.args[nr == __NR_syslet_cancel ? 2 : nr == __NR_indirect ? 3 : 4] = 1U << 31;
+	return sys_call(&regs) == -EINVAL;
 }
 
 int syslet_get_support(struct syslet_support *support)
 {
 	memset(support, 0, sizeof(*support));
 	support->error = probe_error();
-	if (support->error != -ENOSYS)
+	if (knows(__NR_indirect))
 		support->features |= SYSLET_HAS_INDIRECT;
-	if (has_cancel())
+	if (knows(__NR_syslet_cancel))
 		support->features |= SYSLET_HAS_CANCEL;
-	if (has_submit())
+	if (knows(__NR_syslet_submit))
 		support->features |= SYSLET_HAS_SUBMIT;
 	support->filtered = sys_is_filtered();
 	return support->error;

@@ -31,9 +31,10 @@ static size_t extra_size(const struct syslet_queue *q)
 /* One mapping: the ring, the batch, and what all calls have in common. */
 static int alloc_ring(struct syslet_queue *q)
 {
-	q->ring = ring_alloc(q->entries, extra_size(q));
-	if (!q->ring)
-		return -ENOMEM;
+	int err = ring_alloc(&q->ring, q->entries, extra_size(q));
+
+	if (err)
+		return err;
 	q->batch = (void *)((char *)q->ring + ring_size(q->entries));
 	q->params = (void *)((char *)q->batch + batch_size(q));
 	q->params->syslet.completion_ring_ptr = SYSLET_PTR(q->ring);
@@ -58,15 +59,15 @@ static int choose_backend(struct syslet_queue *q)
 	return q->threads ? 0 : -ENOMEM;
 }
 
-int syslet_queue_init(struct syslet_queue *q, unsigned int entries, unsigned int flags)
+static int init(struct syslet_queue *q, unsigned int entries, unsigned int flags)
 {
 	int err;
 
+	memset(q, 0, sizeof(*q));
 	if (!entries || entries > MAX_ENTRIES)
 		return -EINVAL;
 	if ((flags & ~QUEUE_FLAGS) || (flags & BACKEND_FLAGS) == BACKEND_FLAGS)
 		return -EINVAL;
-	memset(q, 0, sizeof(*q));
 	q->entries = round_up_pow2(entries);
 	q->max_threads = UINT32_MAX;
 	q->flags = flags;
@@ -78,6 +79,14 @@ int syslet_queue_init(struct syslet_queue *q, unsigned int entries, unsigned int
 	}
 	if (err)
 		memset(q, 0, sizeof(*q));
+	return err;
+}
+
+int syslet_queue_init(struct syslet_queue *q, unsigned int entries, unsigned int flags)
+{
+	int saved = errno, err = init(q, entries, flags);
+
+	errno = saved;
 	return err;
 }
 
@@ -110,6 +119,8 @@ static void forget(struct syslet_queue *q)
 
 void syslet_queue_exit(struct syslet_queue *q)
 {
+	int saved = errno;
+
 	if (!q->ring)
 		return;
 	if (!queue_is_dead(q))
@@ -118,6 +129,7 @@ void syslet_queue_exit(struct syslet_queue *q)
 		forget(q);
 	free_ring(q);
 	memset(q, 0, sizeof(*q));
+	errno = saved;
 }
 
 int syslet_queue_eventfd(struct syslet_queue *q, int fd)
@@ -211,11 +223,19 @@ static long call_here_if_ok(struct syslet_queue *q, const struct indirect_regist
 	return q->flags & SYSLET_QUEUE_SYNC_OK ? call_here(q, regs) : -EAGAIN;
 }
 
+static void start_threads(struct syslet_queue *q)
+{
+	int saved = errno;
+
+	q->threads = threads_start(q);
+	errno = saved;
+}
+
 static long call_on_thread(struct syslet_queue *q, uint64_t data,
 			   const struct indirect_registers *regs)
 {
 	if (!q->threads)
-		q->threads = threads_start(q);
+		start_threads(q);
 	if (!q->threads || threads_submit(q->threads, regs, data, q->event))
 		return call_here_if_ok(q, regs);
 	q->threads_pending++;
@@ -245,10 +265,21 @@ static long call_without_kernel(struct syslet_queue *q, uint64_t data,
 	return ret;
 }
 
-/* A filter that was installed after the queue was made may not know indirect(2). */
-static bool is_shut_out(long why)
+/*
+ * A filter that was installed after the queue was made may not know indirect(2). Or
+ * that was the call's own result, which it has but once. Filters do not go again.
+ */
+static bool is_shut_out(struct syslet_queue *q, long why)
 {
-	return (why == -ENOSYS || why == -EPERM) && probe_error() == why;
+	int err;
+
+	if ((why != -ENOSYS && why != -EPERM) || (q->flags & SYSLET_QUEUE_NO_THREADS))
+		return false;
+	err = probe_error();
+	if (err != why && !(err == -EAGAIN && sys_is_filtered()))
+		return false;
+	q->flags |= SYSLET_QUEUE_THREADS;
+	return true;
 }
 
 /* The kernel did not make it, and says @why: -EAGAIN, or something is wrong. */
@@ -257,7 +288,7 @@ long queue_call_refused(struct syslet_queue *q, uint64_t data,
 {
 	bool threads = !(q->flags & SYSLET_QUEUE_NO_THREADS);
 
-	if (why != -EAGAIN && (!threads || !is_shut_out(why)))
+	if (why != -EAGAIN && !is_shut_out(q, why))
 		return why;
 	q->refused++;
 	return threads ? call_without_kernel(q, data, regs) : call_here_if_ok(q, regs);
@@ -336,10 +367,11 @@ long syslet_call(struct syslet_queue *q, uint64_t data, long nr,
 	};
 	long ret;
 
-	if (queue_is_dead(q))
+	/* A queue that is not there has no entries. */
+	if (unlikely(q->pending >= q->entries))
+		return queue_is_dead(q) ? -ENXIO : -EBUSY;
+	if (unlikely(!q->ring->elements))
 		return -ENXIO;
-	if (q->pending >= q->entries)
-		return -EBUSY;
 	ret = queue_call(q, data, &regs);
 	if (ret == -ESYSLETPENDING)
 		q->pending++;

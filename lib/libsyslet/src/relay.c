@@ -44,7 +44,7 @@ static void *relay_main(void *arg)
 			sys_futex_wait(&relay->state, RELAY_IDLE, FOREVER);
 			break;
 		case RELAY_WATCH:
-			sys_ring_wait(relay->ring, relay->seen, 1, FOREVER);
+			ring_wait(relay->ring, relay->seen, 1, FOREVER);
 			/* IDLE before it rings: who hears it may ask anew. */
 			set_state(relay, RELAY_IDLE);
 			bell_ring(relay->bell);

@@ -10,25 +10,40 @@ size_t ring_size(unsigned int elements)
 	return sizeof(struct syslet_ring) + elements * sizeof(struct syslet_completion);
 }
 
-/* With @extra bytes behind it. */
-struct syslet_ring *ring_alloc(unsigned int elements, size_t extra)
+/*
+ * A child must not take what its parent will take as well. This is how it sees that the
+ * queue is not its own; Linux before 4.14 has not got it.
+ */
+static int hide_from_children(void *ring, size_t len)
+{
+	int err;
+
+	if (!madvise(ring, len, MADV_WIPEONFORK))
+		return 0;
+	err = errno == EINVAL ? -ENOSYS : -errno;
+	munmap(ring, len);
+	return err;
+}
+
+/* With @extra bytes behind it. 0, -ENOMEM; or children would see it, and why. */
+int ring_alloc(struct syslet_ring **result, unsigned int elements, size_t extra)
 {
 	size_t len = ring_size(elements) + extra;
 	struct syslet_ring *ring;
+	int err;
 
 	ring = mmap(NULL, len, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (ring == MAP_FAILED)
-		return NULL;
-	/*
-	 * A child must not take what its parent will take as well. This is how
-	 * it sees that the queue is not its own; Linux before 4.14 has not got it.
-	 */
-	madvise(ring, len, MADV_WIPEONFORK);
+		return -ENOMEM;
+	err = hide_from_children(ring, len);
+	if (err)
+		return err;
 	/* Touched: the kernel finds the pages when it posts. */
 	memset(ring, 0, ring_size(elements));
 	ring->elements = elements;
-	return ring;
+	*result = ring;
+	return 0;
 }
 
 void ring_free(struct syslet_ring *ring, unsigned int elements, size_t extra)
@@ -65,4 +80,37 @@ void ring_add(struct syslet_ring *ring, uint64_t status, uint64_t data)
 	c->status = status;
 	c->caller_data = data;
 	__atomic_store_n(&ring->kernel_head, head + 1, __ATOMIC_RELEASE);
+}
+
+/* Is the wait over? Else @ret says that the kernel does not let us wait at all. */
+static bool is_answer(int ret)
+{
+	return !ret || ret == -ETIME || ret == -EINTR;
+}
+
+/* A filter, maybe, that was not there when the calls were made: look now and then. */
+static int poll_ring(struct syslet_ring *ring, uint32_t idx, unsigned int nr, int64_t until)
+{
+	int64_t pause = 100000, next;
+	uint32_t never = 0;
+	int ret;
+
+	while (__atomic_load_n(&ring->kernel_head, __ATOMIC_ACQUIRE) - idx < nr) {
+		next = time_now() + pause;
+		ret = sys_futex_wait(&never, 0, next < until ? next : until);
+		if (ret == -EINTR)
+			return ret;
+		if (ret == -ETIME && time_now() >= until)
+			return ret;
+		pause = pause < 10000000 ? 2 * pause : pause;
+	}
+	return 0;
+}
+
+/* For @nr completions behind @idx: 0, -ETIME, -EINTR */
+int ring_wait(struct syslet_ring *ring, uint32_t idx, unsigned int nr, int64_t until)
+{
+	int ret = sys_ring_wait(ring, idx, nr, until);
+
+	return is_answer(ret) ? ret : poll_ring(ring, idx, nr, until);
 }

@@ -34,9 +34,13 @@
 long sys_call(const struct indirect_registers *regs)
 {
 	const __u64 *a = regs->args;
-	long ret = RAW((long)regs->nr, (long)a[0], (long)a[1], (long)a[2], (long)a[3],
-		       (long)a[4], (long)a[5]);
+	long ret;
 
+	/* The kernel would look at the lower half of it. */
+	if (regs->nr > INT32_MAX)
+		return -ENOSYS;
+	ret = RAW((long)regs->nr, (long)a[0], (long)a[1], (long)a[2], (long)a[3],
+		  (long)a[4], (long)a[5]);
 	/* A driver's, or a filter's, idea: no completion will come. */
 	return ret == -ESYSLETPENDING ? -EIO : ret;
 }

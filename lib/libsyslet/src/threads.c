@@ -415,9 +415,8 @@ static bool alloc_all(struct syslet_threads *t)
 {
 	unsigned int i;
 
-	t->ring = ring_alloc(t->entries, 0);
 	t->works = calloc(t->entries, sizeof(*t->works));
-	if (!t->ring || !t->works)
+	if (!t->works || ring_alloc(&t->ring, t->entries, 0))
 		return false;
 	for (i = 0; i < t->entries; i++) {
 		t->works[i].next = t->free;

@@ -12,16 +12,28 @@ int64_t time_now(void)
 	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
+/*
+ * In 32-bit programs the upper half may be padding of a struct timespec, depending on
+ * how they were compiled: not looked at, as the kernel does.
+ */
+static int64_t nanoseconds(const syslet_timespec *ts)
+{
+	return (long)ts->tv_nsec;
+}
+
 bool time_at(const syslet_timespec *ts, int64_t *until)
 {
+	int64_t nsec;
+
 	*until = FOREVER;
 	if (!ts)
 		return true;
-	if (ts->tv_sec < 0 || ts->tv_nsec < 0 || ts->tv_nsec >= NS_PER_S)
+	nsec = nanoseconds(ts);
+	if (ts->tv_sec < 0 || nsec < 0 || nsec >= NS_PER_S)
 		return false;
 	/* 292 years are without a limit. */
 	if (ts->tv_sec < FOREVER / NS_PER_S)
-		*until = ts->tv_sec * NS_PER_S + ts->tv_nsec;
+		*until = ts->tv_sec * NS_PER_S + nsec;
 	return true;
 }
 

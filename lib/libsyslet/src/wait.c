@@ -59,7 +59,7 @@ static int wait_some(struct syslet_queue *q, unsigned int nr, int64_t until)
 	uint32_t heard;
 
 	if (!q->threads_pending)
-		return sys_ring_wait(q->ring, q->ring->user_tail, nr - q->results, until);
+		return ring_wait(q->ring, q->ring->user_tail, nr - q->results, until);
 	heard = threads_listen(q->threads);
 	if (syslet_ready(q) >= nr)
 		return 0;

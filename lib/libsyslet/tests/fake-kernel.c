@@ -182,8 +182,10 @@ int sys_submit(struct syslet_call *calls, unsigned int nr,
 
 int sys_ring_wait(struct syslet_ring *ring, uint32_t idx, unsigned int nr, int64_t until)
 {
-	if (fake_faults.ring_wait)
-		return fake_faults.ring_wait;
+	int fault = __atomic_load_n(&fake_faults.ring_wait, __ATOMIC_RELAXED);
+
+	if (fault)
+		return fault;
 	for (;;) {
 		uint32_t head = __atomic_load_n(&ring->kernel_head, __ATOMIC_ACQUIRE);
 		int ret;

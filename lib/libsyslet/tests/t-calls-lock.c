@@ -14,36 +14,35 @@ static void test_flock(struct syslet_queue *q, int a, int b)
 	CHECK_EQ(0, CALL(flock, b, LOCK_UN));
 }
 
-/* The kernel has 64-bit offsets for these in 32-bit programs as well. */
-#if defined(__LP64__) || _FILE_OFFSET_BITS == 64
+/* Locked a second time from the same place: by nobody else. */
 static void test_ofd(struct syslet_queue *q, int a, int b)
 {
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	struct flock u = { .l_type = F_UNLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	syslet_file_lock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1000,
+			   .l_len = 10 };
+	syslet_file_lock u = { .l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = 1000,
+			   .l_len = 10 };
+	syslet_file_lock seen = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
-	CHECK(fcntl(a, F_OFD_SETLK, &l) == 0);
+	CHECK_EQ(0, CALL(fcntl_lock, a, F_OFD_SETLK, &l));
+	CHECK_EQ(0, CALL(fcntl_lock, b, F_OFD_GETLK, &seen));
+	CHECK_EQ(F_WRLCK, seen.l_type);
+	CHECK_EQ(1000, seen.l_start);
+	CHECK_EQ(10, seen.l_len);
 	CHECK_EQ(-ESYSLETPENDING, syslet_fcntl_lock(q, 2, b, F_OFD_SETLKW, &l));
-	CHECK(fcntl(a, F_OFD_SETLK, &u) == 0);
+	CHECK_EQ(0, finish(q, syslet_fcntl_lock(q, 3, a, F_OFD_SETLK, &u), 3));
 	CHECK_EQ(0, finish(q, -ESYSLETPENDING, 2));
-	CHECK(fcntl(a, F_OFD_SETLK, &l) == -1);
+	CHECK_EQ(-EAGAIN, CALL(fcntl_lock, a, F_OFD_SETLK, &l));
 	CHECK_EQ(0, CALL(fcntl_lock, b, F_OFD_SETLKW, &u));
 }
-#else
-static void test_ofd(struct syslet_queue *q, int a, int b)
-{
-	(void)q;
-	(void)a;
-	(void)b;
-}
-#endif
 
 /* It belongs to the process, whichever task made the call. */
 static void test_posix(struct syslet_queue *q, int a)
 {
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	syslet_file_lock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+			   .l_start = (int64_t)5 << 30, .l_len = 1 };
 
 	CHECK_EQ(0, CALL(fcntl_lock, a, F_SETLKW, &l));
-	CHECK(fcntl(a, F_GETLK, &l) == 0);
+	CHECK_EQ(0, CALL(fcntl_lock, a, F_GETLK, &l));
 	CHECK_EQ(F_UNLCK, l.l_type);
 	CHECK_EQ(O_RDWR, CALL(fcntl, a, F_GETFL, 0) & O_ACCMODE);
 }

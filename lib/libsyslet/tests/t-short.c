@@ -119,6 +119,37 @@ static void test_refused(struct syslet_queue *q)
 	fake_faults.refuse = NULL;
 }
 
+/* A filter, say: who waits sees results nevertheless, and does not spin. */
+static void test_no_wait(struct syslet_queue *q)
+{
+	syslet_timespec soon = { .tv_nsec = 2000000 };
+	struct syslet_completion c;
+	struct blocked b[2];
+	clock_t cpu;
+
+	block(q, &b[0], 1);
+	__atomic_store_n(&fake_faults.ring_wait, -EPERM, __ATOMIC_RELAXED);
+	CHECK_EQ(-ETIME, syslet_wait(q, &c, &soon));
+	unblock(&b[0]);
+	CHECK_EQ(0, syslet_wait(q, &c, NULL));
+	fake_faults.refuse = refuse_close;
+	block(q, &b[1], 2);
+	/* on a thread: both kinds are waited for */
+	CHECK_EQ(-ESYSLETPENDING, syslet_close(q, 3, -1));
+	CHECK_EQ(0, syslet_wait(q, &c, NULL));
+	CHECK_EQ(3, c.caller_data);
+	cpu = clock();
+	soon.tv_nsec = 300000000;
+	CHECK_EQ(-ETIME, syslet_wait(q, &c, &soon));
+	CHECK(clock() - cpu < CLOCKS_PER_SEC / 10);
+	unblock(&b[1]);
+	CHECK_EQ(0, syslet_wait(q, &c, NULL));
+	__atomic_store_n(&fake_faults.ring_wait, 0, __ATOMIC_RELAXED);
+	fake_faults.refuse = NULL;
+	close_blocked(&b[0]);
+	close_blocked(&b[1]);
+}
+
 int main(void)
 {
 	struct syslet_queue q;
@@ -128,6 +159,7 @@ int main(void)
 	test_counts(&q);
 	test_wait(&q);
 	test_refused(&q);
+	test_no_wait(&q);
 	syslet_queue_exit(&q);
 	return PASS;
 }

@@ -53,6 +53,12 @@ static void test_time(struct syslet_queue *q)
 	CHECK_EQ(-ENOENT, syslet_wait(q, &c, &soon));
 	block(q, &b, 1);
 	CHECK_EQ(-ETIME, syslet_wait(q, &c, &zero));
+#ifndef __LP64__
+	/* What the library sees of a struct timespec with padding. */
+	struct { int64_t sec; uint32_t nsec, padding; } padded = { 0, 1000, 0xaaaaaaaa };
+
+	CHECK_EQ(-ETIME, syslet_wait(q, &c, (void *)&padded));
+#endif
 	CHECK_EQ(-ETIME, syslet_wait(q, &c, &soon));
 	CHECK_EQ(-EINVAL, syslet_wait(q, &c, &bad));
 	CHECK_EQ(-EINVAL, syslet_wait_until(q, &c, &bad));

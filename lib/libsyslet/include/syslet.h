@@ -45,7 +45,8 @@
  * Signals: a handler must not use a queue that the code which it interrupts
  * may be using. With a queue that has SYSLET_QUEUE_NO_THREADS, and that is
  * not in use otherwise while the handler may run, all functions but
- * syslet_queue_init() and syslet_queue_exit() are async-signal-safe. So are
+ * syslet_queue_init(), syslet_queue_exit(), syslet_queue_eventfd() and
+ * syslet_queue_cancel_signal() are async-signal-safe. So are
  * syslet_status(), syslet_is_async(), syslet_probe(), syslet_get_support(),
  * syslet_version() and syslet_queue_stats() always. With other queues a
  * handler must not make calls, as the library may create threads for them.
@@ -63,8 +64,25 @@
  * threads are calls about the thread that makes them (gettid() ...), and those that
  * do not wait, as their arguments say (MSG_DONTWAIT, LOCK_NB, IPC_NOWAIT, WNOHANG,
  * RWF_NOWAIT, a timeout of 0, a futex that has changed ...), or O_NONBLOCK of their
- * socket or pipe: they have their results at once. There is a thread for each such call under way, and one more if the
- * kernel has calls of the queue; they end with the queue.
+ * socket or pipe: they have their results at once. Threads end when they have been idle for a second, and with the queue; one
+ * more is there if the kernel has calls of the queue.
+ *
+ * A thread is made by the one whose call it runs, and is who that one is: its user,
+ * filters, namespaces, directories, processors. It is used again only for a caller
+ * that is seen to be the same; who has no_new_privs, seccomp filters or CAP_SYS_ADMIN,
+ * with which much can change that is not seen, has a new thread for each call. What
+ * is left: labels of security modules that a thread changes for itself, keyrings,
+ * memory policies, cgroups of threads. Change these before making calls.
+ *
+ * Calls on threads may overtake each other, unlike those of the kernel, which start
+ * in order: but close(), dup2(), dup3(), close_range() and shutdown() keep their
+ * places among the calls of the queue that use the descriptor. setuid() and its kind
+ * interrupt the threads of a process (the C library's SIGSETXID): calls on them, as on
+ * the program's own, may then end with -EINTR. SIGPIPE, SIGTTIN and SIGTTOU for calls
+ * on threads are not delivered.
+ *
+ * Cancellation: no function is a cancellation point; a thread must not use a queue
+ * with asynchronous cancellation.
  *
  * 32-bit programs need Linux 5.1 or later, for times with 64-bit seconds.
  */
@@ -90,8 +108,8 @@ extern "C" {
 #define SYSLET_INLINE	static inline
 #endif
 
-/* A pointer as an argument of a call, or as data of the caller. */
-#define SYSLET_PTR(p)	((uint64_t)(uintptr_t)(p))
+/* A pointer as an argument of a call, or as data of the caller; commas are allowed. */
+#define SYSLET_PTR(...)	((uint64_t)(uintptr_t)(__VA_ARGS__))
 
 /*
  * Seconds have 64 bits: struct timespec, but in 32-bit programs whose time_t
@@ -191,7 +209,7 @@ struct syslet_queue {
 	uint64_t		synchronous;
 	uint64_t		refused;
 	uint64_t		batches;
-	uint64_t		reserved[4];
+	uint64_t		reserved[16];
 };
 
 /* syslet_queue_init() */
@@ -215,6 +233,8 @@ struct syslet_queue {
  *
  * -EINVAL	@entries or @flags are bad
  * -ENOMEM	no memory
+ * -ENOSYS, -EPERM	Linux before 4.14, or a filter: the queue could not be kept
+ *		from children of a fork()
  * -ENOSYS, -EAGAIN, -EPERM	SYSLET_QUEUE_NO_THREADS, and the kernel makes
  *		no syslets for this thread; see struct syslet_support
  */
@@ -347,9 +367,9 @@ SYSLET_INLINE int syslet_prep(struct syslet_queue *q, uint64_t data, long nr,
 /*
  * Make the calls that are prepared: one system call, if the kernel has
  * syslet_submit(2). They start in the order in which they were prepared (but
- * for those that go to threads), and may end in any. Does not wait. How many
+ * for those that go to threads, see above), and may end in any. Does not wait. How many
  * were made, 0 if none was prepared; results are taken by syslet_wait() and
- * the like. -EINTR: a signal came before the first; flush again. -ENXIO.
+ * the like. -EINTR, or less than were prepared: a signal came; flush again. -ENXIO.
  *
  * The functions that wait flush first: what is not made never completes.
  */
@@ -360,7 +380,8 @@ int syslet_flush(struct syslet_queue *q);
  *
  * 0		asked, or not started yet: will most likely end with -ECANCELED
  *		or -EINTR
- * -EALREADY	under way, and not to be stopped
+ * -EALREADY	under way, and not to be stopped: on a thread, see
+ *		syslet_queue_cancel_signal()
  * -ENOENT	no such call is under way (any more)
  * -ENXIO	the queue is from before a fork
  *
@@ -379,7 +400,7 @@ SYSLET_INLINE long syslet_status(const struct syslet_completion *c)
 }
 
 /* For syslet_peek() only: completions of calls that have blocked. */
-int syslet_peek_ring(struct syslet_queue *q, struct syslet_completion *c);
+int __syslet_peek_ring(struct syslet_queue *q, struct syslet_completion *c);
 
 /*
  * Take a result if there is one: 0, -EAGAIN or -ENXIO. Calls of a batch that
@@ -390,7 +411,7 @@ SYSLET_INLINE int syslet_peek(struct syslet_queue *q, struct syslet_completion *
 	const struct syslet_call *call;
 
 	if (!q->results || !q->ring->elements)
-		return syslet_peek_ring(q, c);
+		return __syslet_peek_ring(q, c);
 	do
 		call = &q->batch[q->taken++ & (q->entries - 1)];
 	while (call->result == -ESYSLETPENDING);
@@ -446,7 +467,8 @@ int syslet_wait_nr_until(struct syslet_queue *q, unsigned int nr,
  * @arg: for the program
  *
  * Give its address, SYSLET_PTR(&callback), as data of the call. It has to stay
- * until @fn is called, which may free it, make calls, or prepare them.
+ * until @fn is called, which may free it, make calls, prepare them, or exit the queue
+ * (whose struct has to stay until syslet_dispatch() has returned).
  */
 struct syslet_callback {
 	void	(*fn)(struct syslet_queue *q, struct syslet_callback *cb, long result);
@@ -465,6 +487,9 @@ int syslet_dispatch(struct syslet_queue *q, const syslet_timespec *timeout);
 }
 #endif
 
+/* Calls by name need headers that declare much: not all programs want that. */
+#ifndef SYSLET_NO_CALLS
 #include "syslet_calls.h"
+#endif
 
 #endif /* LIBSYSLET_H */

@@ -9,6 +9,13 @@
 #define BACKEND_FLAGS	(SYSLET_QUEUE_THREADS | SYSLET_QUEUE_NO_THREADS)
 #define QUEUE_FLAGS	(BACKEND_FLAGS | SYSLET_QUEUE_SYNC_OK)
 
+/* Programs that were compiled with it know its size. */
+#if defined(__x86_64__)
+_Static_assert(sizeof(struct syslet_queue) == 264, "ABI");
+#elif defined(__i386__)
+_Static_assert(sizeof(struct syslet_queue) == 244, "ABI");
+#endif
+
 static unsigned int round_up_pow2(unsigned int n)
 {
 	unsigned int p = 1;

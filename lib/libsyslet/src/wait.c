@@ -17,7 +17,7 @@ static bool take_threads(struct syslet_queue *q, struct syslet_completion *c)
 	return true;
 }
 
-int syslet_peek_ring(struct syslet_queue *q, struct syslet_completion *c)
+int __syslet_peek_ring(struct syslet_queue *q, struct syslet_completion *c)
 {
 	if (queue_is_dead(q))
 		return -ENXIO;

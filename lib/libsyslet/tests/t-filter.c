@@ -40,7 +40,8 @@ static void use(struct syslet_queue *q)
 	unblock(&b);
 	CHECK_EQ(0, syslet_wait(q, &c, NULL));
 	CHECK(c.caller_data == 2);
-	CHECK_EQ(1, q->on_threads - (syslet_status(&c) != 1) > 0);
+	CHECK_EQ(1, syslet_status(&c));
+	CHECK(q->on_threads > 0 && !syslet_is_async(q));
 	close_blocked(&b);
 }
 

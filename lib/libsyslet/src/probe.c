@@ -16,9 +16,10 @@ int syslet_version(void)
  */
 int probe_error(void)
 {
-	struct {
-		struct syslet_ring		ring;
-		struct syslet_completion	entry;
+	/* with one entry */
+	union {
+		struct syslet_ring	ring;
+		uint64_t		room[4];
 	} none = { .ring.elements = 1 };
 	struct syslet_call call = { .nr = SYS_close, .args = { UINT64_MAX } };
 	struct indirect_params params = {

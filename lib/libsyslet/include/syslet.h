@@ -64,8 +64,9 @@
  * threads are calls about the thread that makes them (gettid() ...), and those that
  * do not wait, as their arguments say (MSG_DONTWAIT, LOCK_NB, IPC_NOWAIT, WNOHANG,
  * RWF_NOWAIT, a timeout of 0, a futex that has changed ...), or O_NONBLOCK of their
- * socket or pipe: they have their results at once. Threads end when they have been idle for a second, and with the queue; one
- * more is there if the kernel has calls of the queue.
+ * socket or pipe: they have their results at once. Threads end when they have been
+ * idle for a second, and with the queue; one more is there if the kernel has calls of
+ * the queue.
  *
  * A thread is made by the one whose call it runs, and is who that one is: its user,
  * filters, namespaces, directories, processors. It is used again only for a caller

@@ -56,7 +56,7 @@ static void get_ids(struct identity *id)
 /* False: there are too many to look at them. */
 static bool get_groups(struct identity *id)
 {
-	uint32_t groups[64];
+	uint32_t groups[64] = { 0 };
 	long n = make(NR_ID(getgroups), 64, SYSLET_PTR(groups), 0);
 
 	if (n >= 0)
@@ -69,7 +69,7 @@ static bool get_caps(struct identity *id)
 	struct __user_cap_header_struct header = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
-	struct __user_cap_data_struct caps[2];
+	struct __user_cap_data_struct caps[2] = { { 0 } };
 
 	if (make(SYS_capget, SYSLET_PTR(&header), SYSLET_PTR(caps), 0))
 		return false;

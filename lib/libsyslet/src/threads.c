@@ -55,7 +55,8 @@ struct crew {
 };
 
 struct worker {
-	struct worker		*next;
+	struct worker		*next;	/* in the list of those that have ended */
+	struct worker		*sibling;
 	struct syslet_threads	*threads;
 	struct crew		*crew;
 	pthread_t		id;
@@ -71,6 +72,7 @@ struct syslet_threads {
 	struct work	*works;
 	struct crew	*crews, *crew;	/* all; the current one */
 	struct worker	*done;		/* have ended, to be joined */
+	struct worker	*all;		/* of use to the program's thread only */
 	unsigned int	entries, max;
 	unsigned int	nr;		/* threads that run */
 	unsigned int	queued, running, finite, finite_queued;
@@ -374,6 +376,16 @@ static struct worker *take_done(struct syslet_threads *t)
 	return worker;
 }
 
+static void free_worker(struct syslet_threads *t, struct worker *worker)
+{
+	struct worker **link = &t->all;
+
+	while (*link != worker)
+		link = &(*link)->sibling;
+	*link = worker->sibling;
+	free(worker);
+}
+
 static void join_done(struct syslet_threads *t)
 {
 	struct worker *worker = take_done(t), *next;
@@ -381,7 +393,7 @@ static void join_done(struct syslet_threads *t)
 	for (; worker; worker = next) {
 		next = worker->next;
 		pthread_join(worker->id, NULL);
-		free(worker);
+		free_worker(t, worker);
 	}
 }
 
@@ -398,6 +410,8 @@ static int add_worker(struct syslet_threads *t, struct crew *crew, void *(*fn)(v
 		free(worker);
 		return -EAGAIN;
 	}
+	worker->sibling = t->all;
+	t->all = worker;
 	t->nr++;
 	if (crew)
 		crew->workers++;
@@ -478,7 +492,7 @@ void threads_stop(struct syslet_threads *t)
 
 /*
  * In a child of fork(): there are no threads; the lock may be held, and what it
- * protects in any state. What is in lists is lost.
+ * protects in any state; lists can be read.
  */
 void threads_forget(struct syslet_threads *t)
 {
@@ -488,6 +502,8 @@ void threads_forget(struct syslet_threads *t)
 		next = crew->next;
 		free(crew);
 	}
+	while (t->all)
+		free_worker(t, t->all);
 	free(t->relay);
 	free_all(t);
 }

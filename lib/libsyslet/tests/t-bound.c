@@ -38,7 +38,9 @@ static long wait_masked(struct syslet_queue *q, const void *mask)
 
 static long wait_nothread(struct syslet_queue *q)
 {
-	return call(q, SYS_waitid, P_ALL, 0, 0, WEXITED | 0x20000000, 0, 0);
+	siginfo_t info;
+
+	return call(q, SYS_waitid, P_ALL, 0, SYSLET_PTR(&info), WEXITED | 0x20000000, 0, 0);
 }
 
 static long sleep_cpu(struct syslet_queue *q)

@@ -112,7 +112,9 @@ static void test_errno(void)
 		CHECK_EQ(0, status);
 		return;
 	}
-	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	/* valgrind has its own idea of that */
+	if (setrlimit(RLIMIT_NOFILE, &none))
+		_exit(0);
 	errno = 4711;
 	CHECK_EQ(0, syslet_queue_init(&q, 4, SYSLET_QUEUE_THREADS));
 	CHECK_EQ(-EMFILE, syslet_queue_eventfd(&q, 1));

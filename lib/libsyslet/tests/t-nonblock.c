@@ -50,6 +50,7 @@ static void test_arguments(struct syslet_queue *q)
 	struct iovec iov = { buf, 4 };
 	struct mmsghdr mmsg = { .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 } };
 	static uint32_t word = 1;
+	siginfo_t info;
 	int id = msgget(IPC_PRIVATE, 0600);
 	int ep = epoll_create1(0);
 
@@ -65,7 +66,7 @@ static void test_arguments(struct syslet_queue *q)
 	CHECK_EQ(0, syslet_poll(q, 1, &pfd, 1, 0));
 	CHECK_EQ(0, syslet_epoll_wait(q, 1, ep, &ev, 1, 0));
 	CHECK_EQ(O_RDWR, syslet_fcntl(q, 1, b, F_GETFL, 0) & O_ACCMODE);
-	CHECK_EQ(-ECHILD, syslet_waitid(q, 1, P_ALL, 0, NULL, WEXITED | WNOHANG));
+	CHECK_EQ(-ECHILD, syslet_waitid(q, 1, P_ALL, 0, &info, WEXITED | WNOHANG));
 	if (id >= 0)
 		CHECK_EQ(-ENOMSG, syslet_msgrcv(q, 1, id, buf, 4, 0, IPC_NOWAIT));
 	CHECK_EQ(0, q->blocked);

@@ -755,8 +755,10 @@ static void add_workers(struct syslet_threads *t)
 	struct crew *crew = t->queued ? get_crew(t) : NULL;
 	unsigned int i;
 
-	for (i = crew ? crew->idle : 0; i < t->queued && t->running + i < t->max; i++)
-		if (i >= crew->queued || add_worker(t, crew, thread_main))
+	if (!crew)
+		return;
+	for (i = crew->idle; i < crew->queued && t->running + i < t->max; i++)
+		if (add_worker(t, crew, thread_main))
 			break;
 }
 

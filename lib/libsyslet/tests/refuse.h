@@ -23,11 +23,14 @@ static inline void refuse_all(bool on)
 #include <signal.h>
 #include <time.h>
 
-/* A thread with an armed CPU timer is one that cannot be handed off. */
+/*
+ * A thread with an armed CPU timer is one that cannot be handed off. A timer that
+ * tells nobody is not armed.
+ */
 static inline void refuse_all(bool on)
 {
 	struct itimerspec far = { .it_value.tv_sec = on ? 1000000 : 0 };
-	struct sigevent ev = { .sigev_notify = SIGEV_NONE };
+	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
 	static bool made;
 	static timer_t timer;
 

@@ -448,9 +448,11 @@ static void syslet_move_attributes(struct task_struct *from)
 	struct task_struct *to = current;
 
 	to->personality = from->personality;
-	/* Others read these flags, for other bits. */
-	if (unlikely(data_race(to->flags ^ from->flags) & PF_NPROC_EXCEEDED))
+	/* The other one may be running, and change others of its flags. */
+	if (unlikely(data_race(to->flags ^ from->flags) & PF_NPROC_EXCEEDED)) {
+		/* Others read these flags, for other bits. */
 		data_race(to->flags ^= PF_NPROC_EXCEEDED);
+	}
 #ifdef CONFIG_AUDIT
 	to->loginuid = from->loginuid;
 	to->sessionid = from->sessionid;

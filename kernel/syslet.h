@@ -244,17 +244,16 @@ bool syslet_prepare(struct pt_regs *regs, const struct syslet_args *args,
 		    struct syslet_batch *batch, long *ret);
 bool __syslet_disarm(long *ret);
 
-/*
- * The hook in schedule() offers the user side of the current task from here on.
- * Others may read the flags meanwhile, but not this one.
- */
+/* The hook in schedule() offers the user side of the current task from here on. */
 static __always_inline void syslet_arm(void)
 {
+	/* Others may read the flags meanwhile, but not this one. */
 	data_race(current->flags |= PF_SYSLET_ARMED);
 }
 
 static __always_inline void syslet_clear_armed(void)
 {
+	/* see syslet_arm() */
 	data_race(current->flags &= ~PF_SYSLET_ARMED);
 }
 

@@ -94,7 +94,8 @@ void syslet_pass_usage(struct syslet_task *from, struct syslet_task *to, u64 run
 	syslet_pass_counter(from, to, SYSLET_WRITE_BYTES,
 			    syslet_counter(f, ioac.write_bytes), t->ioac.write_bytes);
 	syslet_pass_counter(from, to, SYSLET_CANCELLED_BYTES,
-			    syslet_counter(f, ioac.cancelled_write_bytes), t->ioac.cancelled_write_bytes);
+			    syslet_counter(f, ioac.cancelled_write_bytes),
+			    t->ioac.cancelled_write_bytes);
 #endif
 	syslet_swap_prev_cputime(&f->prev_cputime, &t->prev_cputime);
 }

@@ -251,6 +251,12 @@ static long call_on_thread(struct syslet_queue *q, uint64_t data,
 	return -ESYSLETPENDING;
 }
 
+/* A close() on a thread, say, and a call on that descriptor behind it. */
+static bool has_to_follow(const struct syslet_queue *q, const struct indirect_registers *regs)
+{
+	return unlikely(q->threads_pending) && threads_have_before(q->threads, regs);
+}
+
 static long call_without_kernel(struct syslet_queue *q, uint64_t data,
 				const struct indirect_registers *regs)
 {
@@ -266,7 +272,7 @@ static long call_without_kernel(struct syslet_queue *q, uint64_t data,
 	case CALL_ANY_THREAD:
 		break;
 	}
-	if (!call_without_waiting(regs, &ret))
+	if (has_to_follow(q, regs) || !call_without_waiting(regs, &ret))
 		return call_on_thread(q, data, regs);
 	q->synchronous++;
 	return ret;
@@ -360,7 +366,7 @@ long queue_call(struct syslet_queue *q, uint64_t data,
 	if (unlikely(!syslet_is_async(q)))
 		return call_without_kernel(q, data, regs);
 	/* Not before calls of threads that are to use a descriptor it ends. */
-	if (unlikely(q->threads_pending) && threads_have_before(q->threads, regs))
+	if (has_to_follow(q, regs))
 		return call_on_thread(q, data, regs);
 	return call_by_kernel(q, data, regs);
 }

@@ -64,6 +64,24 @@ static void test_batch(struct syslet_queue *q, const char *name)
 	}
 }
 
+/* Nor is a call that is made at once, as its descriptor does not wait. */
+static void test_nonblock(struct syslet_queue *q)
+{
+	struct syslet_completion c;
+	int i, fds[2];
+
+	for (i = 0; i < ROUNDS; i++) {
+		CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
+		CHECK_EQ(0, syslet_prep_close(q, 2, fds[0]));
+		CHECK_EQ(0, syslet_prep_send(q, 1, fds[0], "x", 1, MSG_NOSIGNAL));
+		while (q->pending) {
+			CHECK_EQ(0, syslet_wait(q, &c, NULL));
+			CHECK_EQ(c.caller_data == 2 ? 0 : -EBADF, syslet_status(&c));
+		}
+		close(fds[1]);
+	}
+}
+
 /* What is made behind a dup3() goes to the new file. */
 static void test_dup(struct syslet_queue *q, const char *name)
 {
@@ -139,6 +157,7 @@ static void test(struct syslet_queue *q)
 	test_close(q, name);
 	test_batch(q, name);
 	test_dup(q, name);
+	test_nonblock(q);
 	test_range(q, name);
 	test_blocked(q);
 	close(fd);

@@ -343,6 +343,9 @@ static bool indirect_batch(struct syslet_batch *batch, long *ret)
 {
 	bool here;
 
+	batch->prepared = false;
+	batch->refused = false;
+	batch->left = false;
 	syslet_set_batch(batch);
 	here = indirect_run_batch(batch, ret);
 	if (likely(!batch->left))
@@ -362,9 +365,6 @@ static bool indirect_batch(struct syslet_batch *batch, long *ret)
  */
 bool indirect_continue_batch(struct syslet_batch *batch, long *ret)
 {
-	batch->prepared = false;
-	batch->refused = false;
-	batch->left = false;
 	batch->done++;
 	*ret = batch->done;
 	if (batch->flags & SYSLET_SUBMIT_STOP_PENDING)
@@ -385,8 +385,8 @@ bool indirect_continue_batch(struct syslet_batch *batch, long *ret)
  * signal, for memory that cannot be accessed, and as @flags say.
  *
  * Return: how many calls were run, those that are pending included; if that is
- * none: -EINTR, -EFAULT, or -EAGAIN as @flags say; -EINVAL, -E2BIG, -EFAULT for bad @uparams or
- * @flags.
+ * none: -EINTR, -EFAULT, or -EAGAIN as @flags say; -EINVAL, -E2BIG, -EFAULT for
+ * bad @uparams or @flags.
  */
 SYSCALL_DEFINE5(syslet_submit, struct syslet_call __user *, calls, unsigned int, nr,
 		const struct indirect_params __user *, uparams, size_t, paramslen,
@@ -412,9 +412,6 @@ SYSCALL_DEFINE5(syslet_submit, struct syslet_call __user *, calls, unsigned int,
 	batch.nr = nr;
 	batch.done = 0;
 	batch.flags = flags;
-	batch.prepared = false;
-	batch.refused = false;
-	batch.left = false;
 	if (likely(indirect_batch(&batch, &ret)))
 		return ret;
 	return syslet_park(current->syslet);

@@ -304,6 +304,14 @@ int syslet_refuse_block(void)
 
 /* --- hand off: the spare adopts the user side ------------------------ */
 
+/* The mask of a runner. */
+static void syslet_block_signals(struct task_struct *tsk)
+{
+	lockdep_assert_held(syslet_siglock(tsk));
+
+	siginitsetinv(&tsk->blocked, sigmask(SIGKILL) | sigmask(SIGSTOP));
+}
+
 /*
  * Signals for the thread follow its user side; those that are for the whole
  * process are found by the recalculation.
@@ -322,7 +330,7 @@ static void syslet_move_signals(struct task_struct *from)
 	list_splice_tail_init(&from->pending.list, &to->pending.list);
 
 	to->blocked = from->syslet->call.blocked;
-	siginitsetinv(&from->blocked, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	syslet_block_signals(from);
 	recalc_sigpending();
 
 	to->sas_ss_sp = from->sas_ss_sp;
@@ -695,7 +703,7 @@ static void syslet_finish(struct syslet_task *st, long ret)
 	call->offered = 0;
 	/* Our signal mask was changed by another task; and maybe by the call. */
 	spin_lock_irq(syslet_siglock(current));
-	siginitsetinv(&current->blocked, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	syslet_block_signals(current);
 	recalc_sigpending();
 	spin_unlock_irq(syslet_siglock(current));
 

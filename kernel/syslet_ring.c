@@ -413,7 +413,7 @@ static int syslet_ring_try_post(const struct syslet_post *post)
  * The call has a ring in its hands; what is mapped there decides. Whoever dies
  * while it waits for room gives back what it has then.
  */
-static int syslet_ring_follow(struct syslet_post *post, bool *moved)
+static int syslet_ring_follow(struct syslet_post *post)
 {
 	struct syslet_kring *old = *post->kring;
 	union futex_key key;
@@ -423,7 +423,6 @@ static int syslet_ring_follow(struct syslet_post *post, bool *moved)
 	if (err || likely(futex_match(&old->key, &key)))
 		return err;
 
-	*moved = true;
 	*post->kring = syslet_ring_get_key(&key, GFP_KERNEL | __GFP_NOFAIL);
 	atomic_inc(&(*post->kring)->reserved);
 	syslet_ring_unreserve(old);
@@ -487,11 +486,12 @@ bool syslet_ring_post(struct syslet_kring **kring, struct syslet_ring __user *ur
 		.caller_data	= caller_data,
 		.posted		= posted,
 	};
-	bool moved = false;
+	const struct syslet_kring *expected = *kring;
+	bool moved;
 	int err;
 
 	for (;;) {
-		err = syslet_ring_follow(&post, &moved);
+		err = syslet_ring_follow(&post);
 		if (!err) {
 			err = syslet_ring_try_post(&post);
 			if (err == -EFAULT && syslet_ring_fault_in(uring)) {
@@ -504,6 +504,7 @@ bool syslet_ring_post(struct syslet_kring **kring, struct syslet_ring __user *ur
 			break;
 		syslet_ring_wait_for_room(*kring);
 	}
+	moved = *kring != expected;
 	if (likely(!err)) {
 		syslet_ring_put(*kring);
 	} else {

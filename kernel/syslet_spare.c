@@ -554,6 +554,14 @@ static bool syslet_list_spare(struct syslet_task *st)
 	return wanted;
 }
 
+static void syslet_run_task_work(void)
+{
+	if (!test_thread_flag(TIF_NOTIFY_SIGNAL) && !task_work_pending(current))
+		return;
+	clear_notify_signal();
+	task_work_run();
+}
+
 /**
  * syslet_handle_signals - what a helper does instead of returning to user space
  *
@@ -568,10 +576,7 @@ void syslet_handle_signals(void)
 	/* Not through get_signal(), to stay out of a core dump. */
 	if (fatal_signal_pending(current))
 		do_exit(0);
-	if (test_thread_flag(TIF_NOTIFY_SIGNAL) || task_work_pending(current)) {
-		clear_notify_signal();
-		task_work_run();
-	}
+	syslet_run_task_work();
 	if (signal_pending(current))
 		get_signal(&ksig);
 }
@@ -596,10 +601,7 @@ static void syslet_wait_for_offer(struct syslet_task *st, struct syslet_batch *b
 		 * No return to user space will do it: a post may have put a
 		 * file. And the next thread is not to be told to end a call.
 		 */
-		if (test_thread_flag(TIF_NOTIFY_SIGNAL) || task_work_pending(current)) {
-			clear_notify_signal();
-			task_work_run();
-		}
+		syslet_run_task_work();
 		syslet_delay(SYSLET_POINT_PARK);
 		/* [A] pairs with syslet_offer() */
 		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);

@@ -12,11 +12,6 @@
 
 THREADS_FIXTURE(batch_kill)
 
-static int rounds(int n)
-{
-	return getenv("SYSLET_QUICK") ? (n + 3) / 4 : n;
-}
-
 /* --- ends ----------------------------------------------------------------------------- */
 
 /*

@@ -6,32 +6,11 @@
 #include <sys/epoll.h>
 
 #include "batch.h"
+#include "caught.h"
 #include "gate.h"
 #include "threads.h"
 
 THREADS_FIXTURE(batch_signal)
-
-static atomic_int caught, caught_by;
-
-static void on_signal(int sig)
-{
-	caught_by = syscall(__NR_gettid);
-	caught++;
-}
-
-static bool catch_signal(int sig, int flags)
-{
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
-
-	caught = 0;
-	caught_by = 0;
-	return !sigaction(sig, &sa, NULL);
-}
-
-static int rounds(int n)
-{
-	return getenv("SYSLET_QUICK") ? (n + 3) / 4 : n;
-}
 
 /* --- between two calls ------------------------------------------------------------ */
 

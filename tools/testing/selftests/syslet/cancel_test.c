@@ -1415,11 +1415,6 @@ THREADS_TEST_IF(cancel, i386_callers_cancel_calls_of_their_abi_by_indirect, have
 
 /* --- races ------------------------------------------------------------------------- */
 
-static int rounds(int n)
-{
-	return getenv("SYSLET_QUICK") ? (n + 3) / 4 : n;
-}
-
 FIXTURE(cancel_storm) { struct syslet_ring *ring; };
 
 FIXTURE_SETUP(cancel_storm)

@@ -9,11 +9,6 @@
 
 #define DELAY	"/sys/kernel/debug/syslet/delay"
 
-static int rounds(int n)
-{
-	return getenv("SYSLET_QUICK") ? (n + 3) / 4 : n;
-}
-
 static bool set_delay(const char *name, unsigned int usecs)
 {
 	int fd = open(DELAY, O_WRONLY | O_CLOEXEC);

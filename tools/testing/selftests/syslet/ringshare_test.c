@@ -7,11 +7,6 @@
 
 #include "ringmem.h"
 
-static int rounds(int n)
-{
-	return getenv("SYSLET_QUICK") ? (n + 3) / 4 : n;
-}
-
 static int open_memfd(void)
 {
 	return memfd_create("ring", MFD_CLOEXEC);

@@ -7,26 +7,10 @@
 #include <sys/select.h>
 #include <sys/signalfd.h>
 
+#include "caught.h"
 #include "peer.h"
 
 THREADS_FIXTURE(sigcall)
-
-static atomic_int caught, caught_by;
-
-static void on_signal(int sig)
-{
-	caught_by = syscall(__NR_gettid);
-	caught++;
-}
-
-static bool catch_signal(int sig, int flags)
-{
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
-
-	caught = 0;
-	caught_by = 0;
-	return !sigaction(sig, &sa, NULL);
-}
 
 static long submit_sync_ok(struct syslet_ring *ring, struct indirect_registers regs)
 {

@@ -120,10 +120,14 @@ static const char *ends(struct syslet_ring *ring)
 
 /* --- a child that hands off all the time --------------------------------- */
 
-/* Returns when it has begun. */
-static pid_t handing_off(struct syslet_ring *ring)
+/*
+ * A child that runs once(), says that it has begun, and runs again() for ever. That
+ * returns an exit status if something is wrong.
+ */
+static pid_t busy_child(struct syslet_ring *ring, bool (*once)(struct syslet_ring *ring),
+			int (*again)(struct syslet_ring *ring))
 {
-	int ready[2];
+	int ready[2], status;
 	pid_t pid;
 	char c;
 
@@ -131,36 +135,52 @@ static pid_t handing_off(struct syslet_ring *ring)
 		return -1;
 	pid = fork();
 	if (!pid) {
-		struct blocker b[2];
-
 		close(ready[0]);
-		if (force_handoff(ring) || write(ready[1], "x", 1) != 1)
+		if (!once(ring) || write(ready[1], "x", 1) != 1)
 			_exit(1);
 		close(ready[1]);
-		for (;;) {
-			long ret[2];
-
-			/* refused while it is traced */
-			for (int i = 0; i < 2; i++) {
-				ret[i] = blocker_begin(&b[i], ring, i);
-				if (ret[i] != -ESYSLETPENDING && ret[i] != -EAGAIN)
-					_exit(2);
-			}
-			for (int i = 0; i < 2; i++) {
-				if (ret[i] == -ESYSLETPENDING && blocker_end(&b[i], ring) != 1)
-					_exit(3);
-				if (ret[i] == -EAGAIN) {
-					close(b[i].fd[0]);
-					close(b[i].fd[1]);
-				}
-			}
-		}
+		while (!(status = again(ring)))
+			;
+		_exit(status);
 	}
 	close(ready[1]);
 	if (read(ready[0], &c, 1) != 1)
 		return -1;
 	close(ready[0]);
 	return pid;
+}
+
+static bool hand_off_once(struct syslet_ring *ring)
+{
+	return !force_handoff(ring);
+}
+
+static int hand_off_again(struct syslet_ring *ring)
+{
+	struct blocker b[2];
+	long ret[2];
+
+	/* refused while it is traced */
+	for (int i = 0; i < 2; i++) {
+		ret[i] = blocker_begin(&b[i], ring, i);
+		if (ret[i] != -ESYSLETPENDING && ret[i] != -EAGAIN)
+			return 2;
+	}
+	for (int i = 0; i < 2; i++) {
+		if (ret[i] == -ESYSLETPENDING && blocker_end(&b[i], ring) != 1)
+			return 3;
+		if (ret[i] == -EAGAIN) {
+			close(b[i].fd[0]);
+			close(b[i].fd[1]);
+		}
+	}
+	return 0;
+}
+
+/* Returns when it has begun. */
+static pid_t handing_off(struct syslet_ring *ring)
+{
+	return busy_child(ring, hand_off_once, hand_off_again);
 }
 
 static void spin(unsigned int n)
@@ -459,30 +479,23 @@ static const char *batches_and_signals(struct syslet_ring *ring)
 	return err ?: ret;
 }
 
+/* Of the child. */
+static struct tally child_tally;
+
+static bool batch_once(struct syslet_ring *ring)
+{
+	return tally_begin(&child_tally, ring) && !tally_round(&child_tally);
+}
+
+static int batch_again(struct syslet_ring *ring)
+{
+	return tally_round(&child_tally) ? 2 : 0;
+}
+
 /* A child with batches all the time; returns when it has begun. */
 static pid_t batching(struct syslet_ring *ring)
 {
-	int ready[2];
-	pid_t pid;
-	char c;
-
-	if (pipe(ready))
-		return -1;
-	pid = fork();
-	if (!pid) {
-		struct tally t;
-
-		if (!tally_begin(&t, ring) || tally_round(&t) || write(ready[1], "x", 1) != 1)
-			_exit(1);
-		while (!tally_round(&t))
-			;
-		_exit(2);
-	}
-	close(ready[1]);
-	if (read(ready[0], &c, 1) != 1)
-		return -1;
-	close(ready[0]);
-	return pid;
+	return busy_child(ring, batch_once, batch_again);
 }
 
 /* Stopped, traced and killed in the middle; what it says else is that it failed. */

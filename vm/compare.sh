@@ -9,18 +9,6 @@ mnt=/mnt/compare
 mkdir -p $mnt
 peers="plain pool aio uring syslet threads"
 
-# As in walk.sh.
-mount_disk()
-{
-	mount -t ext4 -o ro,inode_readahead_blks=1 "/dev/$1" $mnt
-}
-
-drop_disk()
-{
-	echo 0 >"/sys/kernel/config/nullb/$1/power"
-	rmdir "/sys/kernel/config/nullb/$1"
-}
-
 # All of them have to find the same.
 measure()
 {
@@ -42,15 +30,15 @@ wrong()
 
 cold()
 {
-	mount_disk nullb0
+	disk mount nullb0 $mnt
 	echo 3 >/proc/sys/vm/drop_caches
 	measure "$@"
 	umount $mnt
 }
 
 echo "kernel: $(uname -r)"
-make-disk nullb0 0
-mount_disk nullb0
+disk make nullb0 0
+disk mount nullb0 $mnt
 find $mnt -name 'f??' | sort >/tmp/list
 for _ in 1 2 3; do
 	for p in $peers; do
@@ -61,11 +49,11 @@ for p in $peers; do
 	wrong "$p"
 done
 umount $mnt
-drop_disk nullb0
+disk drop nullb0
 cat /tmp/found /tmp/wrong
 
 for latency in 5000000 100000; do
-	make-disk nullb0 $latency
+	disk make nullb0 $latency
 	case $latency in
 	5000000) name="cold, 5 ms" ;;
 	*) name="cold, 100 us" ;;
@@ -78,5 +66,5 @@ for latency in 5000000 100000; do
 	for p in $peers; do
 		cold tasks "$name" "$p"
 	done
-	drop_disk nullb0
+	disk drop nullb0
 done

@@ -26,7 +26,7 @@ cp "$top/vm/walk.sh" "$root/usr/local/bin/walk"
 cp "$top/vm/compare.sh" "$root/usr/local/bin/compare"
 cp "$top/vm/guest-check.sh" "$root/usr/local/bin/check"
 cp "$top/vm/guest-leaks.sh" "$root/usr/local/bin/leaks"
-cp "$top/vm/guest-disk.sh" "$root/usr/local/bin/make-disk"
+cp "$top/vm/guest-disk.sh" "$root/usr/local/bin/disk"
 mkdir -p "$root/opt/libsyslet-tests"
 for f in "$build/lib/lsr" "$build"/bench/bench-* "$build"/bench/compare-*; do
 	[ ! -x "$f" ] || cp "$f" "$root/usr/local/bin/"

@@ -35,7 +35,7 @@ job='
 set -e
 leaks forget
 mkdir /mnt/stress
-make-disk nullb0 300000
+disk make nullb0 300000
 mount -t ext4 /dev/nullb0 /mnt/stress
 rc=0
 /opt/syslet-tests/stress -d /mnt/stress "$@" || rc=$?

@@ -7,43 +7,31 @@
 set -eu
 mnt=/mnt/tree
 mkdir -p $mnt
-# Directories as old as a real one's: readahead of inode tables would hide
-# that their inodes are spread over the disk.
-mount_disk()
-{
-	mount -t ext4 -o ro,inode_readahead_blks=1 "/dev/$1" $mnt
-}
 
 walk()
 {
 	lsr -b "$1" -l "$2" $mnt | sed "s/\"ns\"/\"latency_ns\": $3, \"ns\"/"
 }
 
-drop_disk()
-{
-	echo 0 >"/sys/kernel/config/nullb/$1/power"
-	rmdir "/sys/kernel/config/nullb/$1"
-}
-
 backends="plain pool io_uring syslet"
 
 for latency in 5000000 100000; do
-	make-disk nullb0 $latency
+	disk make nullb0 $latency
 	for b in $backends; do
-		mount_disk nullb0
+		disk mount nullb0 $mnt
 		echo 3 >/proc/sys/vm/drop_caches
 		walk "$b" cold $latency
 		umount $mnt
 	done
-	drop_disk nullb0
+	disk drop nullb0
 done
 
-make-disk nullb0 0
-mount_disk nullb0
+disk make nullb0 0
+disk mount nullb0 $mnt
 for b in $backends; do
 	# once to warm up
 	lsr -b "$b" $mnt >/dev/null
 	walk "$b" hot 0
 done
 umount $mnt
-drop_disk nullb0
+disk drop nullb0

@@ -11,28 +11,6 @@
 #include <sys/wait.h>
 #include "test.h"
 
-static void test_dead(struct syslet_queue *q)
-{
-	struct syslet_completion c;
-	struct syslet_stats st;
-
-	CHECK_EQ(-ENXIO, syslet_call(q, 1, SYS_getpid, 0, 0, 0, 0, 0, 0));
-	CHECK_EQ(-ENXIO, syslet_prep_close(q, 1, -1));
-	CHECK_EQ(-ENXIO, syslet_flush(q));
-	CHECK_EQ(-ENXIO, syslet_peek(q, &c));
-	CHECK_EQ(0, syslet_peek_batch(q, &c, 1));
-	CHECK_EQ(0, syslet_ready(q));
-	CHECK_EQ(-ENXIO, syslet_wait(q, &c, NULL));
-	CHECK_EQ(-ENXIO, syslet_dispatch(q, NULL));
-	CHECK_EQ(-ENXIO, syslet_cancel(q, 1));
-	CHECK_EQ(-ENXIO, syslet_cancel_all(q));
-	CHECK_EQ(-ENXIO, syslet_queue_eventfd(q, -1));
-	CHECK_EQ(-ENXIO, syslet_queue_cancel_signal(q, 0));
-	CHECK_EQ(-ENXIO, syslet_queue_max_threads(q, 1));
-	syslet_queue_stats(q, &st);
-	syslet_queue_exit(q);
-}
-
 static void end(struct syslet_queue *q, struct syslet_callback *cb, long result)
 {
 	(void)cb;
@@ -49,7 +27,7 @@ static void test_callback(unsigned int flags)
 	CHECK_EQ(0, syslet_prep(&q, SYSLET_PTR(&cb), SYS_getpid, 0, 0, 0, 0, 0, 0));
 	CHECK_EQ(0, syslet_prep(&q, SYSLET_PTR(&cb), SYS_getpid, 0, 0, 0, 0, 0, 0));
 	CHECK_EQ(1, syslet_dispatch(&q, NULL));
-	test_dead(&q);
+	check_dead(&q);
 }
 
 static void *exit_cancelled(void *arg)
@@ -128,9 +106,9 @@ int main(void)
 {
 	struct syslet_queue q = { .ring = NULL };
 
-	test_dead(&q);
+	check_dead(&q);
 	CHECK_EQ(-EINVAL, syslet_queue_init(&q, 0, 0));
-	test_dead(&q);
+	check_dead(&q);
 	test_callback(0);
 	test_callback(SYSLET_QUEUE_THREADS);
 	test_cancelled(0);

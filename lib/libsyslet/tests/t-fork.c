@@ -14,22 +14,8 @@ static void child(struct syslet_queue *q)
 	struct syslet_completion c;
 	struct blocked b;
 
-	CHECK_EQ(-ENXIO, syslet_call(q, 1, SYS_getpid, 0, 0, 0, 0, 0, 0));
-	CHECK_EQ(-ENXIO, syslet_close(q, 1, -1));
-	CHECK_EQ(-ENXIO, syslet_prep_close(q, 1, -1));
-	CHECK_EQ(-ENXIO, syslet_flush(q));
-	CHECK_EQ(-ENXIO, syslet_peek(q, &c));
-	CHECK_EQ(0, syslet_peek_batch(q, &c, 1));
-	CHECK_EQ(0, syslet_ready(q));
-	CHECK_EQ(-ENXIO, syslet_wait(q, &c, NULL));
-	CHECK_EQ(-ENXIO, syslet_wait_nr(q, 1, NULL));
-	CHECK_EQ(-ENXIO, syslet_dispatch(q, NULL));
-	CHECK_EQ(-ENXIO, syslet_cancel(q, 1));
-	CHECK_EQ(-ENXIO, syslet_cancel_all(q));
-	CHECK_EQ(-ENXIO, syslet_queue_eventfd(q, -1));
-	CHECK_EQ(-ENXIO, syslet_queue_max_threads(q, 1));
 	flags = q->flags & SYSLET_QUEUE_THREADS;
-	syslet_queue_exit(q);
+	check_dead(q);
 	syslet_queue_exit(q);
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)

@@ -29,6 +29,31 @@
 	}								\
 } while (0)
 
+/* Of a queue that is not there; an exit, the first one or another, does no harm. */
+static inline void check_dead(struct syslet_queue *q)
+{
+	struct syslet_completion c;
+	struct syslet_stats st;
+
+	CHECK_EQ(-ENXIO, syslet_call(q, 1, SYS_getpid, 0, 0, 0, 0, 0, 0));
+	CHECK_EQ(-ENXIO, syslet_close(q, 1, -1));
+	CHECK_EQ(-ENXIO, syslet_prep_close(q, 1, -1));
+	CHECK_EQ(-ENXIO, syslet_flush(q));
+	CHECK_EQ(-ENXIO, syslet_peek(q, &c));
+	CHECK_EQ(0, syslet_peek_batch(q, &c, 1));
+	CHECK_EQ(0, syslet_ready(q));
+	CHECK_EQ(-ENXIO, syslet_wait(q, &c, NULL));
+	CHECK_EQ(-ENXIO, syslet_wait_nr(q, 1, NULL));
+	CHECK_EQ(-ENXIO, syslet_dispatch(q, NULL));
+	CHECK_EQ(-ENXIO, syslet_cancel(q, 1));
+	CHECK_EQ(-ENXIO, syslet_cancel_all(q));
+	CHECK_EQ(-ENXIO, syslet_queue_eventfd(q, -1));
+	CHECK_EQ(-ENXIO, syslet_queue_cancel_signal(q, 0));
+	CHECK_EQ(-ENXIO, syslet_queue_max_threads(q, 1));
+	syslet_queue_stats(q, &st);
+	syslet_queue_exit(q);
+}
+
 /* A claim holds with the kernel's syslets, if it has them, and with threads. */
 static inline void for_each_backend(void (*test)(struct syslet_queue *q),
 				    unsigned int entries)

@@ -95,20 +95,30 @@ static int indirect_check_params(const struct indirect_params *params)
 	return 0;
 }
 
-/**
- * indirect_is_watched - does anyone look at the system calls of a task?
- * @tsk: the task
- *
- * The entry work for the call that was asked for (seccomp, tracers, audit,
- * tracepoints, syscall user dispatch) has seen sys_indirect() only. Where any
- * of them is interested, nothing is run behind its back.
- *
- * Context: Any.
- * Return: true if there is entry work for system calls.
+/*
+ * Does anyone look at the system calls of the current task? They have seen
+ * that of indirect(2), and want to see the one that was asked for.
  */
-bool indirect_is_watched(struct task_struct *tsk)
+static __always_inline bool indirect_is_watched(void)
 {
-	return READ_ONCE(task_thread_info(tsk)->syscall_work) & SYSCALL_WORK_ENTER;
+	return READ_ONCE(current_thread_info()->syscall_work) & SYSCALL_WORK_ENTER;
+}
+
+/**
+ * indirect_dispatch_here - make a call that stays with its task
+ * @regs: the call
+ *
+ * Context: Process context, with nothing held.
+ * Return: its result.
+ */
+long indirect_dispatch_here(struct pt_regs *regs)
+{
+	long ret;
+
+	WRITE_ONCE(current->indirect_regs, regs);
+	ret = syslet_result(arch_indirect_dispatch(regs));
+	WRITE_ONCE(current->indirect_regs, NULL);
+	return ret;
 }
 
 /* A call that has to be, or may be, synchronous. */
@@ -125,7 +135,7 @@ static long indirect_call_here(struct pt_regs *regs, enum syslet_class class,
 	if (class != SYSLET_SYNC && args->completion_ring_ptr &&
 	    !(args->flags & SYSLET_SYNC_OK))
 		return syslet_refused(batch);
-	return syslet_result(arch_indirect_dispatch(regs));
+	return indirect_dispatch_here(regs);
 }
 
 /* A call that has passed all checks, and may go async: see indirect_call(). */
@@ -138,27 +148,17 @@ static __always_inline bool indirect_call_armed(struct pt_regs *regs, long *ret)
 	return syslet_disarm(ret);
 }
 
-/*
- * Check a call of a valid number, and make it; returns true, and its result. False: it blocked,
- * and it has been posted since. Then the current task is a runner whose work
- * is done.
- */
-static __always_inline bool indirect_call(struct pt_regs *regs,
-					  const struct indirect_params *params,
-					  struct syslet_batch *batch, long *ret)
+/* The same as indirect_call(), when all who watch have seen it. */
+static __always_inline bool indirect_call_seen(struct pt_regs *regs,
+					       const struct indirect_params *params,
+					       struct syslet_batch *batch, long *ret)
 {
 	enum syslet_class class;
 
-	if (unlikely(indirect_is_watched(current))) {
-		*ret = syslet_refused(batch);
+	if (unlikely(!arch_indirect_accept(regs))) {
+		*ret = -ENOSYS;
 		return true;
 	}
-	if (unlikely(params->file_flags)) {
-		*ret = arch_indirect_add_file_flags(regs, params->file_flags);
-		if (*ret)
-			return true;
-	}
-
 	class = arch_syslet_class(regs);
 	if (unlikely(class > SYSLET_ASYNC))
 		class = syslet_is_bound(class, regs) ? SYSLET_BOUND : SYSLET_ASYNC;
@@ -171,6 +171,43 @@ static __always_inline bool indirect_call(struct pt_regs *regs,
 	return indirect_call_armed(regs, ret);
 }
 
+static noinline bool indirect_call_watched(struct pt_regs *regs,
+					   const struct indirect_params *params,
+					   struct syslet_batch *batch, long *ret)
+{
+	/* They may change it, and take their time, in which all may change. */
+	if (batch)
+		batch->prepared = false;
+	if (!indirect_watch_enter(regs, batch, ret))
+		return true;
+	if (current->syslet)
+		current->syslet->call.left = false;
+	if (!indirect_call_seen(regs, params, batch, ret))
+		return false;
+	/* Otherwise this is the result of another call, which has been told. */
+	if (likely(!current->syslet || !current->syslet->call.left))
+		*ret = indirect_watch_exit(*ret, batch);
+	return true;
+}
+
+/*
+ * Make a call; returns true, and its result. False: it blocked, and it has been
+ * posted since. Then the current task is a runner whose work is done.
+ */
+static __always_inline bool indirect_call(struct pt_regs *regs,
+					  const struct indirect_params *params,
+					  struct syslet_batch *batch, long *ret)
+{
+	if (unlikely(params->file_flags)) {
+		*ret = arch_indirect_add_file_flags(regs, params->file_flags);
+		if (*ret)
+			return true;
+	}
+	if (unlikely(indirect_is_watched()))
+		return indirect_call_watched(regs, params, batch, ret);
+	return indirect_call_seen(regs, params, batch, ret);
+}
+
 /**
  * sys_indirect - make a system call, maybe asynchronously
  * @uregs: the call
@@ -179,9 +216,9 @@ static __always_inline bool indirect_call(struct pt_regs *regs,
  * @flags: zero
  *
  * Return: the result of the call; -ESYSLETPENDING: it will be posted;
- * -EAGAIN: the call cannot be made asynchronous, or not be made in this way at
- * all because the thread is watched, and has not run; -EINVAL, -E2BIG,
- * -EFAULT, -EBADF: bad arguments, it has not run either.
+ * -EAGAIN: the call cannot be made asynchronous, and has not run; -EPERM: not
+ * allowed here, see kernel.syslet_disabled; -EINVAL, -E2BIG, -EFAULT, -EBADF: bad
+ * arguments; it has not run either.
  */
 SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
 		const struct indirect_params __user *, uparams,
@@ -197,6 +234,8 @@ SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
 
 	if (flags)
 		return -EINVAL;
+	if (unlikely(!syslet_allowed()))
+		return -EPERM;
 	err = indirect_copy_registers(&regs, uregs);
 	if (err)
 		return err;
@@ -207,8 +246,7 @@ SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
 	if (err)
 		return err;
 
-	if (unlikely(!arch_indirect_accept(&regs)))
-		return -ENOSYS;
+	arch_indirect_to_abi(&regs);
 	if (likely(indirect_call(&regs, &params, NULL, &ret)))
 		return ret;
 	return syslet_go_on(&params.syslet);
@@ -286,8 +324,8 @@ static __always_inline bool indirect_call_entry(struct pt_regs *regs,
 						struct syslet_batch *batch, long *ret)
 {
 	if (likely(batch->prepared && !batch->params.file_flags &&
-		   arch_syslet_class(regs) == SYSLET_ASYNC &&
-		   !indirect_is_watched(current)))
+		   !indirect_is_watched() && arch_indirect_accept(regs) &&
+		   arch_syslet_class(regs) == SYSLET_ASYNC))
 		return indirect_call_armed(regs, ret);
 	return indirect_call(regs, &batch->params, batch, ret);
 }
@@ -310,9 +348,8 @@ static bool indirect_run_batch(struct syslet_batch *batch, long *ret)
 		result = indirect_copy_call(&regs, &batch->params.syslet.caller_data, ucall);
 		if (unlikely(result))
 			break;
-		if (unlikely(!arch_indirect_accept(&regs)))
-			result = -ENOSYS;
-		else if (unlikely(!indirect_call_entry(&regs, batch, &result)))
+		arch_indirect_to_abi(&regs);
+		if (unlikely(!indirect_call_entry(&regs, batch, &result)))
 			return false;
 		if (unlikely(batch->left)) {
 			*ret = result;
@@ -385,8 +422,8 @@ bool indirect_continue_batch(struct syslet_batch *batch, long *ret)
  * signal, for memory that cannot be accessed, and as @flags say.
  *
  * Return: how many calls were run, those that are pending included; if that is
- * none: -EINTR, -EFAULT, or -EAGAIN as @flags say; -EINVAL, -E2BIG, -EFAULT for
- * bad @uparams or @flags.
+ * none: -EINTR, -EFAULT, or -EAGAIN as @flags say; -EPERM: not allowed, see
+ * kernel.syslet_disabled; -EINVAL, -E2BIG, -EFAULT for bad @uparams or @flags.
  */
 SYSCALL_DEFINE5(syslet_submit, struct syslet_call __user *, calls, unsigned int, nr,
 		const struct indirect_params __user *, uparams, size_t, paramslen,
@@ -398,6 +435,8 @@ SYSCALL_DEFINE5(syslet_submit, struct syslet_call __user *, calls, unsigned int,
 
 	if (flags & ~INDIRECT_SUBMIT_FLAGS)
 		return -EINVAL;
+	if (unlikely(!syslet_allowed()))
+		return -EPERM;
 	err = indirect_copy_params(&batch.params, uparams, paramslen);
 	if (err)
 		return err;

@@ -101,10 +101,12 @@
 #include <linux/preempt.h>
 #include <linux/resume_user_mode.h>
 #include <linux/rseq.h>
+#include <linux/seccomp.h>
 #include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sched/user.h>
+#include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 
@@ -150,6 +152,7 @@ static void syslet_reset_call(struct syslet_call_state *call)
 	call->blocked = current->blocked;
 	call->refused = false;
 	call->evict = false;
+	call->left = false;
 	call->cancelled = false;
 	call->keep_result = false;
 	call->finished = false;
@@ -257,6 +260,7 @@ void __syslet_block(struct task_struct *tsk)
 		return;
 
 	syslet_clear_armed();
+	WRITE_ONCE(tsk->indirect_regs, tsk->syslet->call.regs);
 	trace_syslet_block(&tsk->syslet->call, state);
 	syslet_offer(tsk->syslet);
 }
@@ -431,6 +435,7 @@ void syslet_install_cred(const struct cred *new)
 static void syslet_move_labels(struct task_struct *from)
 {
 	struct task_struct *to = current;
+	const struct cred *cred;
 
 	/* Padded by whoever sets it: no need to look for its end. */
 	if (memcmp(to->comm, from->comm, sizeof(to->comm)))
@@ -447,8 +452,13 @@ static void syslet_move_labels(struct task_struct *from)
 		from->start_time = to->start_time;
 		from->start_boottime = to->start_boottime;
 	}
-	/* Not ->cred, which the call may have overridden. */
-	syslet_install_cred(rcu_dereference_protected(from->real_cred, 1));
+	/*
+	 * Not ->cred, which the call may have overridden. An LSM may just be
+	 * replacing them by the same with a newer label.
+	 */
+	cred = get_task_cred(from);
+	syslet_install_cred(cred);
+	put_cred(cred);
 }
 
 static void syslet_move_attributes(struct task_struct *from)
@@ -465,6 +475,7 @@ static void syslet_move_attributes(struct task_struct *from)
 	to->loginuid = from->loginuid;
 	to->sessionid = from->sessionid;
 #endif
+	security_task_handoff(to, from);
 }
 
 /* What user space has told the kernel about the thread's own memory. */
@@ -494,14 +505,44 @@ static void syslet_move_user_pointers(struct task_struct *from)
 #endif
 }
 
+/* False: not with these locks. Who is traced is in the list of its tracer. */
+static bool syslet_lock_user_side(struct task_struct *from, bool traced)
+{
+	if (unlikely(traced)) {
+		write_lock_irq(&tasklist_lock);
+		spin_lock(syslet_siglock(from));
+		return true;
+	}
+	spin_lock_irq(syslet_siglock(from));
+	if (likely(!from->ptrace))
+		return true;
+	spin_unlock_irq(syslet_siglock(from));
+	return false;
+}
+
+static void syslet_unlock_user_side(struct task_struct *from, bool traced)
+{
+	if (unlikely(traced)) {
+		spin_unlock(syslet_siglock(from));
+		write_unlock_irq(&tasklist_lock);
+	} else {
+		spin_unlock_irq(syslet_siglock(from));
+	}
+}
+
 /* The step that decides, and what signals and look-ups by TID depend on. */
 static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 {
 	struct task_struct *to = current;
+	bool traced = READ_ONCE(from->ptrace);
 	u64 runtime;
 	bool ok;
 
-	spin_lock_irq(syslet_siglock(to));
+	if (unlikely(!syslet_lock_user_side(from, traced))) {
+		/* Since when we looked. */
+		traced = true;
+		syslet_lock_user_side(from, traced);
+	}
 	/* Takes pi_lock, if the task has not left its CPU yet. */
 	runtime = task_sched_runtime(from);
 	raw_spin_lock(&from->pi_lock);
@@ -518,12 +559,13 @@ static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 	}
 	raw_spin_unlock(&from->pi_lock);
 	if (ok) {
+		indirect_move_watchers(from);
 		syslet_move_signals(from);
 		/* Only ever set; by TSYNC from other threads too, under this lock. */
 		if (task_no_new_privs(from))
 			task_set_no_new_privs(to);
 	}
-	spin_unlock_irq(syslet_siglock(to));
+	syslet_unlock_user_side(from, traced);
 	return ok;
 }
 
@@ -544,6 +586,7 @@ bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret)
 	const struct syslet_batch *running;
 	struct syslet_call_state *call;
 	struct task_struct *from;
+	bool batched;
 
 	/* [B] pairs with syslet_withdraw() */
 	if (!token || cmpxchg(&ctx->offer, token, 0) != token)
@@ -565,6 +608,8 @@ bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret)
 	syslet_delay(SYSLET_POINT_MOVE);
 	syslet_unpark(st);
 	if (!call->evict) {
+		ctx->handoffs++;
+		call->since = jiffies;
 		call->ring = ctx->ring;
 		syslet_ring_reserve(call->ring);
 		spin_lock(&ctx->lock);
@@ -575,9 +620,10 @@ bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret)
 	syslet_move_attributes(from);
 	syslet_move_user_pointers(from);
 	arch_syslet_adopt(from);
-	*ret = call->evict ? arch_syslet_repeat() : -ESYSLETPENDING;
+	*ret = call->evict ? restart_syscall() : -ESYSLETPENDING;
 	/* None any more if the other one has died in the call. */
 	running = READ_ONCE(call->batch);
+	batched = running;
 	batch->nr = 0;
 	if (running && !call->evict)
 		*batch = *running;
@@ -587,6 +633,9 @@ bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret)
 	syslet_delay(SYSLET_POINT_ADOPTED);
 	/* [C] pairs with wait_for_completion() in syslet_withdraw() */
 	complete_all(&call->adopted);
+	/* Who watches the thread may stop it here. */
+	if (unlikely(test_syscall_work(SYSCALL_INDIRECT)))
+		*ret = indirect_watch_exit(*ret, batched);
 	return true;
 }
 
@@ -615,6 +664,7 @@ bool syslet_withdraw(struct syslet_task *st)
 			return false;
 	}
 	st->call.offered = 0;
+	WRITE_ONCE(st->task->indirect_regs, NULL);
 	/* The next call is not to find what became of this offer. */
 	if (st->call.batch)
 		st->call.batch->prepared = false;
@@ -626,17 +676,22 @@ bool syslet_withdraw(struct syslet_task *st)
 
 /*
  * A plain restart would enter the system call anew: under the filters and
- * credentials of then.
+ * credentials of then. Filters that want to ask somebody are not asked again.
  */
 static bool syslet_may_repeat(struct syslet_task *st)
 {
 	struct task_struct *carrier;
+	u32 action;
 
-	guard(rcu)();
-	carrier = READ_ONCE(st->ctx->carrier);
-	return carrier && !indirect_is_watched(carrier) &&
-	       rcu_access_pointer(carrier->real_cred) ==
-	       rcu_access_pointer(current->real_cred);
+	scoped_guard(rcu) {
+		carrier = READ_ONCE(st->ctx->carrier);
+		if (!carrier || !syslet_same_seccomp(carrier, current) ||
+		    rcu_access_pointer(carrier->real_cred) !=
+		    rcu_access_pointer(current->real_cred))
+			return false;
+	}
+	action = seccomp_peek(st->call.regs);
+	return action == SECCOMP_RET_ALLOW || action == SECCOMP_RET_LOG;
 }
 
 /**
@@ -701,6 +756,7 @@ static void syslet_finish(struct syslet_task *st, long ret)
 	struct syslet_call_state *call = &st->call;
 
 	call->offered = 0;
+	WRITE_ONCE(current->indirect_regs, call->regs);
 	/* Our signal mask was changed by another task; and maybe by the call. */
 	spin_lock_irq(syslet_siglock(current));
 	syslet_block_signals(current);
@@ -716,6 +772,7 @@ static void syslet_finish(struct syslet_task *st, long ret)
 	if (task_work_pending(current) || test_thread_flag(TIF_NOTIFY_RESUME))
 		resume_user_mode_work(NULL);
 
+	indirect_watch_finish(ret);
 	trace_syslet_finish(call, ret);
 	syslet_delay(SYSLET_POINT_FINISH);
 	if (syslet_ring_post(&call->ring, u64_to_user_ptr(call->args->completion_ring_ptr),
@@ -723,6 +780,7 @@ static void syslet_finish(struct syslet_task *st, long ret)
 		WRITE_ONCE(st->ctx->ring_addr, 0);
 	if (call->eventfd)
 		eventfd_signal(call->eventfd);
+	WRITE_ONCE(current->indirect_regs, NULL);
 	syslet_call_put(st);
 	syslet_delay(SYSLET_POINT_POSTED);
 }
@@ -861,7 +919,9 @@ static long syslet_evict(struct syslet_task *st)
 	if (syslet_withdraw(st))
 		return err ? -ERESTARTNOINTR : -EAGAIN;
 	st->call.offered = 0;
+	indirect_watch_finish(-ERESTARTNOINTR);
 	/* What comes back is of another system call, maybe of another thread. */
+	st->call.left = true;
 	if (st->call.batch) {
 		st->call.batch->left = true;
 		st->call.batch = NULL;
@@ -926,8 +986,10 @@ bool syslet_prepare(struct pt_regs *regs, const struct syslet_args *args,
 	}
 	if (*ret == -EAGAIN) {
 		trace_syslet_refuse(regs, args);
+		if (st)
+			st->ctx->refused++;
 		if (args->flags & SYSLET_SYNC_OK)
-			*ret = syslet_result(arch_indirect_dispatch(regs));
+			*ret = indirect_dispatch_here(regs);
 		else
 			*ret = syslet_refused(batch);
 	}

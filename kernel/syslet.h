@@ -6,6 +6,7 @@
 #define _KERNEL_SYSLET_H
 
 #include <linux/completion.h>
+#include <linux/jump_label.h>
 #include <linux/indirect.h>
 #include <linux/list.h>
 #include <linux/refcount.h>
@@ -68,6 +69,8 @@ struct syslet_batch {
  *	     is its own affair
  * @refused: written before @adopted is done: the spare did not take over
  * @evict: no call yet: the group leader wants another task to make it
+ * @left: the task has given its thread away meanwhile, and carries one again
+ * @since: when it was handed off, in jiffies
  * @cancelled: written by syslet_cancel(2): do not begin to sleep again
  * @adopted_pending: what the handler returns is what syslet_park() returned to
  *		     it: of another call, which is pending
@@ -91,11 +94,13 @@ struct syslet_call_state {
 	sigset_t			blocked;
 	bool				refused;
 	bool				evict;
+	bool				left;
 	bool				cancelled;
 	bool				adopted_pending;
 	bool				keep_result;
 	bool				finished;
 	bool				posted;
+	unsigned long			since;
 	struct syslet_restart		*restart;
 };
 
@@ -106,6 +111,7 @@ struct syslet_call_state {
  * @node: in syslet_ctx.parked while it is a spare; under syslet_ctx.lock
  * @token: the last offer that was made to this spare; by the carrier
  * @retire: set under syslet_ctx.lock: the spare shall exit
+ * @ucounts: whose syslets it is counted with, or NULL; a reference
  * @call: what it is doing for the user
  * @usage: what to add to the task's counters to have the thread's; written
  *	   under siglock, see syslet_usage.c
@@ -119,6 +125,7 @@ struct syslet_task {
 	struct list_head	node;
 	unsigned long		token;
 	bool			retire;
+	struct ucounts		*ucounts;
 	struct syslet_call_state	call;
 	u64			usage[SYSLET_NR_USAGE];
 	struct rcu_head		rcu;
@@ -150,6 +157,9 @@ struct syslet_task {
  * @reap_queued: @reap is pending
  * @dead: the thread has exited or has called execve(): no one parks any more
  * @reap: retires spares that nobody needed for a while
+ * @handoffs: calls that were handed off. Carrier only, as the next two.
+ * @refused: calls that were not made, or made synchronously
+ * @limited: spares that were not made because of a limit
  * @ring: the ring last used, looked up once; a reference. Carrier only.
  * @ring_addr: its address; 0 by a runner that found another ring there: to be
  *	       looked up again
@@ -177,6 +187,9 @@ struct syslet_ctx {
 	bool			dead;
 
 	struct delayed_work	reap;
+	unsigned long		handoffs;
+	unsigned long		refused;
+	unsigned long		limited;
 	struct syslet_kring	*ring;
 	u64			ring_addr;
 	struct rcu_head		rcu;
@@ -225,16 +238,43 @@ static inline void syslet_set_batch(struct syslet_batch *batch)
 		current->syslet->call.batch = batch;
 }
 
+/* Are the calls of two tasks filtered in the same way? */
+static inline bool syslet_same_seccomp(struct task_struct *a, struct task_struct *b)
+{
+#ifdef CONFIG_SECCOMP_FILTER
+	return a->seccomp.filter == b->seccomp.filter;
+#else
+	return true;
+#endif
+}
+
 /* Of a task that is not released yet, and so keeps its sighand. */
 static inline spinlock_t *syslet_siglock(struct task_struct *tsk)
 {
 	return &rcu_dereference_protected(tsk->sighand, true)->siglock;
 }
 
-/* indirect.c: enter, check. */
-bool indirect_is_watched(struct task_struct *tsk);
-
+/* indirect.c: enter, check, dispatch. */
+long indirect_dispatch_here(struct pt_regs *regs);
 bool indirect_continue_batch(struct syslet_batch *batch, long *ret);
+
+/* indirect_watch.c: who watches sees the call that was asked for. */
+bool indirect_watch_enter(struct pt_regs *regs, struct syslet_batch *batch, long *ret);
+long indirect_watch_exit(long ret, bool batched);
+void indirect_watch_finish(long ret);
+void indirect_move_watchers(struct task_struct *from);
+
+/* syslet_limit.c: who may make syslets, and how many. */
+DECLARE_STATIC_KEY_FALSE(syslet_restricted);
+
+bool __syslet_allowed(void);
+bool syslet_charge(struct syslet_task *st);
+void syslet_uncharge(struct syslet_task *st);
+
+static __always_inline bool syslet_allowed(void)
+{
+	return !static_branch_unlikely(&syslet_restricted) || __syslet_allowed();
+}
 
 /* syslet_class.c: which calls may be asynchronous. */
 bool syslet_is_bound(enum syslet_class class, struct pt_regs *regs);

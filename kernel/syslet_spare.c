@@ -21,8 +21,6 @@
 
 #include <trace/events/syslet.h>
 
-/* Tasks of one thread, beside the limits that all threads are under. */
-#define SYSLET_MAX_TASKS	16384
 /* Spares that nobody needed for this long retire, but for one. */
 #define SYSLET_IDLE		(2 * HZ)
 
@@ -53,6 +51,7 @@ static struct syslet_task *syslet_task_alloc(struct syslet_ctx *ctx)
 
 static void syslet_task_free(struct syslet_task *st)
 {
+	syslet_uncharge(st);
 	syslet_ctx_put(st->ctx);
 	kfree(st->call.restart);
 	kfree_rcu(st, rcu);
@@ -157,6 +156,7 @@ struct syslet_task *syslet_enter(void)
 
 	spin_lock_irq(syslet_siglock(current));
 	WRITE_ONCE(current->syslet, st);
+	WRITE_ONCE(current->signal->makes_syslets, true);
 	spin_unlock_irq(syslet_siglock(current));
 	return st;
 }
@@ -179,8 +179,8 @@ static bool syslet_has_events(struct task_struct *tsk)
 /* State that belongs to a thread and that the handoff does not move. */
 static __always_inline bool __syslet_is_movable(struct task_struct *tsk)
 {
-	/* Tracer and tracee know each other's task. */
-	if (tsk->ptrace || !list_empty(&tsk->ptraced))
+	/* Its tracees know its task. */
+	if (!list_empty(&tsk->ptraced))
 		return false;
 	/* A parent in vfork() waits for this task. */
 	if (tsk->vfork_done)
@@ -299,15 +299,6 @@ static bool syslet_same_cookie(struct task_struct *a, struct task_struct *b)
 #endif
 }
 
-static bool syslet_same_seccomp(struct task_struct *a, struct task_struct *b)
-{
-#ifdef CONFIG_SECCOMP_FILTER
-	return a->seccomp.filter == b->seccomp.filter;
-#else
-	return true;
-#endif
-}
-
 /* prctl()s that are kept in PF_*, with no writer but the thread. */
 #define SYSLET_PF_SAME	(PF_MCE_PROCESS | PF_MCE_EARLY | PF_LOCAL_THROTTLE)
 #define SYSLET_PFA_SAME	(~(1UL << PFA_NO_NEW_PRIVS))
@@ -384,18 +375,18 @@ static bool syslet_clone_spare(struct syslet_ctx *ctx)
 	unsigned int exceeded;
 	bool fresh;
 
-	/* A bound, not a count: one more or less does not matter. */
-	if (data_race(ctx->nr_tasks) >= SYSLET_MAX_TASKS)
-		return false;
 	st = syslet_task_alloc(ctx);
-	if (!st)
-		return false;
+	if (!st || !syslet_charge(st))
+		goto limited;
 	args.fn_arg = st;
 	/* A clone clears it, which execve() is to find: see setuid(2). */
 	exceeded = current->flags & PF_NPROC_EXCEEDED;
 	tsk = create_syslet_spare(&args);
 	current->flags |= exceeded;
 	if (IS_ERR(tsk)) {
+		/* That is no limit: it is taken first. */
+		if (!signal_pending(current))
+			goto limited;
 		syslet_task_free(st);
 		return false;
 	}
@@ -423,6 +414,12 @@ static bool syslet_clone_spare(struct syslet_ctx *ctx)
 	syslet_delay(SYSLET_POINT_CLONE);
 	wake_up_new_task(tsk);
 	return fresh;
+
+limited:
+	ctx->limited++;
+	if (st)
+		syslet_task_free(st);
+	return false;
 }
 
 /* Choose the latest parked spare that is fresh; stale ones before it retire. */
@@ -642,6 +639,8 @@ long syslet_park(struct syslet_task *st)
 	struct syslet_batch batch;
 	long ret;
 
+	/* For who looks: not in a system call. */
+	arch_indirect_set_nr(current_pt_regs(), -1);
 	do {
 		if (!syslet_list_spare(st))
 			do_exit(0);
@@ -867,6 +866,7 @@ void __syslet_exec(struct task_struct *tsk)
  */
 void syslet_revive(struct syslet_ctx *ctx)
 {
+	WRITE_ONCE(current->signal->makes_syslets, true);
 	spin_lock(&ctx->lock);
 	ctx->dead = false;
 	spin_unlock(&ctx->lock);
@@ -956,7 +956,7 @@ int __syslet_alone(void)
 	struct syslet_task *st = current->syslet;
 	struct syslet_ctx *ctx = st->ctx;
 
-	if (syslet_is_helper(current) || indirect_is_watched(current))
+	if (syslet_is_helper(current))
 		return 0;
 	while (syslet_shares_tgid(current) || !syslet_is_alone(ctx)) {
 		if (syslet_has_calls(ctx) || syslet_has_traced(ctx))

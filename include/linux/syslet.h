@@ -52,6 +52,7 @@ enum syslet_usage {
 };
 
 struct rusage;
+struct seq_file;
 
 #ifdef CONFIG_SYSLET
 
@@ -76,6 +77,8 @@ int syslet_stay(void);
 int __syslet_alone(void);
 void __syslet_keep_result(void);
 void syslet_mask(bool block);
+void syslet_helper_comm(char *buf, size_t size, struct task_struct *tsk);
+void syslet_show(struct seq_file *m, struct pid_namespace *ns, struct task_struct *tsk);
 
 /*
  * Called by sched_submit_work() with the PF_* flags that it has read, when
@@ -91,7 +94,10 @@ static inline void syslet_block(struct task_struct *tsk, unsigned int flags)
 static inline void syslet_fork(struct task_struct *tsk)
 {
 	tsk->syslet = NULL;
+	tsk->indirect_regs = NULL;
 	tsk->flags &= ~PF_SYSLET_ARMED;
+	/* Its return from the call is that of the call that was asked for. */
+	clear_task_syscall_work(tsk, SYSCALL_INDIRECT);
 }
 
 /* Called first thing in do_exit(); may change the exit code. */
@@ -111,6 +117,7 @@ static inline void syslet_release(struct task_struct *tsk)
 /* Called past the point of no return of execve(), before de_thread(). */
 static inline void syslet_exec(struct task_struct *tsk)
 {
+	WRITE_ONCE(tsk->signal->makes_syslets, false);
 	if (unlikely(tsk->syslet))
 		__syslet_exec(tsk);
 }
@@ -151,6 +158,15 @@ static inline struct task_struct *syslet_user_side(struct task_struct *tsk)
 static inline int syslet_alone(void)
 {
 	return likely(!current->syslet) ? 0 : __syslet_alone();
+}
+
+/*
+ * Number and arguments of the call that a blocked task makes through
+ * indirect(2), or NULL; on its stack.
+ */
+static inline struct pt_regs *indirect_regs(struct task_struct *tsk)
+{
+	return READ_ONCE(tsk->indirect_regs);
 }
 
 /* What the current call was asked for is done, although it may say -EINTR. */
@@ -372,6 +388,13 @@ static inline void syslet_read_io(struct task_struct *tsk, struct task_io_accoun
 }
 
 static inline void syslet_pass_tracer(struct task_struct *tsk) { }
+
+static inline struct pt_regs *indirect_regs(struct task_struct *tsk)
+{
+	return NULL;
+}
+
+static inline void syslet_helper_comm(char *buf, size_t size, struct task_struct *tsk) { }
 
 static inline void syslet_keep_result(void) { }
 static inline void syslet_mask(bool block) { }

@@ -123,6 +123,42 @@ void arch_indirect_to_ia32(struct pt_regs *regs)
 	regs->bp = (u32)in.r9;
 }
 
+/**
+ * arch_indirect_copy_args - copy arguments, and no other registers
+ * @to: where to
+ * @from: where they are, as the ABI of the current system call has them
+ *
+ * Context: Process context, in a system call.
+ */
+void arch_indirect_copy_args(struct pt_regs *to, const struct pt_regs *from)
+{
+	to->di = from->di;
+	to->si = from->si;
+	to->dx = from->dx;
+	if (indirect_is_ia32()) {
+		to->bx = from->bx;
+		to->cx = from->cx;
+		to->bp = from->bp;
+	} else {
+		to->r10 = from->r10;
+		to->r8 = from->r8;
+		to->r9 = from->r9;
+	}
+}
+
+/**
+ * arch_indirect_copy_call - copy number and arguments, and no other registers
+ * @to: where to
+ * @from: the call
+ *
+ * Context: Process context, in a system call.
+ */
+void arch_indirect_copy_call(struct pt_regs *to, const struct pt_regs *from)
+{
+	to->orig_ax = from->orig_ax;
+	arch_indirect_copy_args(to, from);
+}
+
 /* One of the first four arguments; more are not asked for. */
 static unsigned long *indirect_arg(struct pt_regs *regs, unsigned int n)
 {

@@ -21,7 +21,7 @@
 /* Per-thread modes of the CPU, which a handoff does not carry over. */
 #define SYSLET_TIF_BOUND	(_TIF_NOTSC | _TIF_NOCPUID | _TIF_IO_BITMAP | \
 				 _TIF_SSBD | _TIF_SPEC_IB | _TIF_SPEC_L1D_FLUSH | \
-				 _TIF_SINGLESTEP | _TIF_BLOCKSTEP | _TIF_FORCED_TF)
+				 _TIF_BLOCKSTEP)
 
 /**
  * arch_syslet_is_movable - the architecture's part of syslet_is_movable()
@@ -129,6 +129,16 @@ static void syslet_adopt_segments(struct thread_struct *to,
 		x86_gsbase_write_cpu_inactive(to->gsbase);
 }
 
+/* A tracer wants to see the next instruction, that behind the system call. */
+static void syslet_adopt_step(struct task_struct *from)
+{
+	set_thread_flag(TIF_SINGLESTEP);
+	set_syscall_work(SYSCALL_EXIT_TRAP);
+	if (test_tsk_thread_flag(from, TIF_FORCED_TF))
+		set_thread_flag(TIF_FORCED_TF);
+	user_disable_single_step(from);
+}
+
 /**
  * arch_syslet_adopt - take over what arch_syslet_save() saved
  * @from: the task that did; it may be running in the kernel
@@ -145,6 +155,9 @@ void arch_syslet_adopt(struct task_struct *from)
 	to_thread->trap_nr = from_thread->trap_nr;
 	to_thread->cr2 = from_thread->cr2;
 	to_thread->error_code = from_thread->error_code;
+	to_thread->virtual_dr6 = from_thread->virtual_dr6;
+	if (unlikely(test_tsk_thread_flag(from, TIF_SINGLESTEP)))
+		syslet_adopt_step(from);
 
 	/* As on a switch: the next return to user space loads the FPU. */
 	preempt_disable();
@@ -153,23 +166,6 @@ void arch_syslet_adopt(struct task_struct *from)
 	to_thread->pkru = from_thread->pkru;
 	write_pkru(to_thread->pkru);
 	preempt_enable();
-}
-
-/**
- * arch_syslet_repeat - make user space enter the current system call again
- *
- * As for a call that is restarted after a signal.
- *
- * Context: Process context of the carrier.
- * Return: what the system call has to return.
- */
-long arch_syslet_repeat(void)
-{
-	struct pt_regs *regs = current_pt_regs();
-
-	/* SYSCALL, SYSENTER and INT 0x80 are all of two bytes. */
-	regs->ip -= 2;
-	return regs->orig_ax;
 }
 
 /**
@@ -184,4 +180,6 @@ void arch_syslet_set_frame(const struct syslet_frame *frame)
 
 	regs->ip = frame->ip;
 	regs->sp = frame->sp;
+	/* It has made no system call that could be repeated. */
+	regs->orig_ax = -1;
 }

@@ -41,18 +41,21 @@ static inline void call_set_canceled(struct syslet_call *call)
 /* syscall.c: as the kernel returns them, errors as -errno; -ESYSLETPENDING is -EIO */
 long sys_call(const struct indirect_registers *regs);
 #if defined(__x86_64__) && !defined(LIBSYSLET_FAKE_KERNEL)
-/* The hot path: inline, and without the detour through errno. */
+/*
+ * The hot path: inline, and without the detour through errno. The registers of
+ * the arguments are lost when a filter traps the call that is asked for.
+ */
 static inline long sys_indirect(const struct indirect_registers *regs,
 				const struct indirect_params *params)
 {
+	size_t size = sizeof(*params);
 	register long r10 __asm__("r10") = 0;
 	long ret;
 
 	__asm__ volatile("syscall"
-			 : "=a" (ret)
-			 : "a" ((long)__NR_indirect), "D" (regs), "S" (params),
-			   "d" (sizeof(*params)), "r" (r10)
-			 : "rcx", "r11", "memory");
+			 : "=a" (ret), "+D" (regs), "+S" (params), "+d" (size), "+r" (r10)
+			 : "a" ((long)__NR_indirect)
+			 : "rcx", "r8", "r9", "r11", "memory");
 	return ret;
 }
 #else

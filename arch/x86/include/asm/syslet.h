@@ -83,10 +83,16 @@ static __always_inline bool arch_indirect_get_call(struct pt_regs *regs,
 
 void arch_indirect_to_ia32(struct pt_regs *regs);
 
+/* Put the arguments, as they were read, where the ABI of the caller has them. */
+static __always_inline void arch_indirect_to_abi(struct pt_regs *regs)
+{
+	if (unlikely(indirect_is_ia32()))
+		arch_indirect_to_ia32(regs);
+}
+
 /*
  * False if there is no such system call. Otherwise its number is bounded for
- * speculation too, and its arguments are put where the ABI has them. That of
- * x32 is not supported.
+ * speculation too. The ABI of x32 is not supported.
  */
 static __always_inline bool arch_indirect_accept(struct pt_regs *regs)
 {
@@ -95,10 +101,16 @@ static __always_inline bool arch_indirect_accept(struct pt_regs *regs)
 	if (regs->orig_ax >= max || in_x32_syscall())
 		return false;
 	regs->orig_ax = array_index_nospec(regs->orig_ax, max);
-	if (unlikely(indirect_is_ia32()))
-		arch_indirect_to_ia32(regs);
 	return true;
 }
+
+static inline void arch_indirect_set_nr(struct pt_regs *regs, unsigned long nr)
+{
+	regs->orig_ax = nr;
+}
+
+void arch_indirect_copy_args(struct pt_regs *to, const struct pt_regs *from);
+void arch_indirect_copy_call(struct pt_regs *to, const struct pt_regs *from);
 
 /* What may be done with a call: an enum syslet_class. */
 static __always_inline unsigned int arch_syslet_class(const struct pt_regs *regs)
@@ -126,7 +138,6 @@ int arch_indirect_add_file_flags(struct pt_regs *regs, u32 flags);
 bool arch_syslet_is_movable(struct task_struct *tsk);
 void arch_syslet_save(struct task_struct *tsk);
 void arch_syslet_adopt(struct task_struct *from);
-long arch_syslet_repeat(void);
 void arch_syslet_set_frame(const struct syslet_frame *frame);
 
 #endif /* _ASM_X86_SYSLET_H */

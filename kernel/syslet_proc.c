@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What /proc tells of syslets: /proc/PID/syslets, and the names of helpers.
+ */
+#include <linux/jiffies.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/seq_file.h>
+
+#include <asm/syscall.h>
+
+#include "syslet.h"
+
+/* The call that a task is finishing, under syslet_ctx.lock; or NULL. */
+static const struct syslet_call_state *syslet_running_call(struct syslet_task *st)
+{
+	return list_empty(&st->call.node) ? NULL : &st->call;
+}
+
+/**
+ * syslet_helper_comm - a name that tells what a helper is for
+ * @buf: where to put it
+ * @size: of @buf
+ * @tsk: the helper; it may be dying
+ *
+ * The name of the program, and "/spare", or the number of the call. What is
+ * traced and audited has the program's.
+ *
+ * Context: Any.
+ */
+void syslet_helper_comm(char *buf, size_t size, struct task_struct *tsk)
+{
+	const struct syslet_call_state *call;
+	char comm[TASK_COMM_LEN];
+	struct syslet_task *st;
+	int nr = -1;
+
+	get_task_comm(comm, tsk);
+	scoped_guard(rcu) {
+		st = READ_ONCE(tsk->syslet);
+		if (st) {
+			spin_lock(&st->ctx->lock);
+			call = syslet_running_call(st);
+			if (call)
+				nr = syscall_get_nr(tsk, call->regs);
+			spin_unlock(&st->ctx->lock);
+		}
+	}
+	if (nr >= 0)
+		snprintf(buf, size, "%s/call-%d", comm, nr);
+	else
+		snprintf(buf, size, "%s/spare", comm);
+}
+
+static void syslet_show_call(struct seq_file *m, struct pid_namespace *ns,
+			     struct syslet_task *st, pid_t tid)
+{
+	const struct syslet_call_state *call = &st->call;
+
+	seq_printf(m, "call %d thread %d nr %d data 0x%llx ring 0x%llx age_ms %u\n",
+		   task_pid_nr_ns(st->task, ns), tid,
+		   syscall_get_nr(st->task, call->regs),
+		   call->args->caller_data, call->args->completion_ring_ptr,
+		   jiffies_to_msecs(jiffies - call->since));
+}
+
+static void syslet_show_thread(struct seq_file *m, struct pid_namespace *ns,
+			       struct syslet_ctx *ctx, pid_t tid)
+{
+	struct syslet_task *st;
+	unsigned int running;
+
+	spin_lock(&ctx->lock);
+	running = list_count_nodes(&ctx->running);
+	seq_printf(m, "thread %d parked %u running %u handoffs %lu refused %lu limited %lu\n",
+		   tid, ctx->nr_parked, running, data_race(ctx->handoffs),
+		   data_race(ctx->refused), data_race(ctx->limited));
+	list_for_each_entry(st, &ctx->running, call.node)
+		syslet_show_call(m, ns, st, tid);
+	spin_unlock(&ctx->lock);
+}
+
+/**
+ * syslet_show - the threads of a process that make syslets, and their calls
+ * @m: where to
+ * @ns: whose TIDs
+ * @tsk: a task of the process
+ *
+ * Context: Process context.
+ */
+void syslet_show(struct seq_file *m, struct pid_namespace *ns, struct task_struct *tsk)
+{
+	struct syslet_task *st;
+	struct task_struct *t;
+
+	guard(rcu)();
+	for_each_thread(tsk, t) {
+		st = READ_ONCE(t->syslet);
+		if (st && READ_ONCE(st->ctx->carrier) == t)
+			syslet_show_thread(m, ns, st->ctx, task_pid_nr_ns(t, ns));
+	}
+}

@@ -186,7 +186,7 @@ static noinline bool indirect_call_watched(struct pt_regs *regs,
 		return false;
 	/* Otherwise this is the result of another call, which has been told. */
 	if (likely(!current->syslet || !current->syslet->call.left))
-		*ret = indirect_watch_exit(*ret, batch);
+		*ret = syslet_result(indirect_watch_exit(*ret, batch));
 	return true;
 }
 

@@ -101,8 +101,11 @@ bool indirect_watch_enter(struct pt_regs *regs, struct syslet_batch *batch, long
 		arch_indirect_copy_args(uregs, &outer);
 	if (nr != -1)
 		return true;
-	*ret = trapped && batch ? -EINTR : syscall_get_return_value(current, uregs);
-	*ret = indirect_watch_exit(*ret, batch);
+	*ret = syscall_get_return_value(current, uregs);
+	/* A filter's idea of an error is not why a batch is made again. */
+	if (batch && (trapped || (syslet_is_restart(*ret) && !signal_pending(current))))
+		*ret = -EINTR;
+	*ret = syslet_result(indirect_watch_exit(*ret, batch));
 	return false;
 }
 

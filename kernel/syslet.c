@@ -505,6 +505,12 @@ static void syslet_move_user_pointers(struct task_struct *from)
 #endif
 }
 
+/* Will the runner become a thread in user space, which nobody traces? */
+static bool syslet_has_frame(const struct syslet_call_state *call)
+{
+	return !call->evict && call->args->frame.ip;
+}
+
 /* False: not with these locks. Who is traced is in the list of its tracer. */
 static bool syslet_lock_user_side(struct task_struct *from, bool traced)
 {
@@ -547,7 +553,8 @@ static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 	runtime = task_sched_runtime(from);
 	raw_spin_lock(&from->pi_lock);
 	/* Again: others may have changed what was found when arming. */
-	ok = syslet_is_movable(from) && syslet_is_fresh(from, to);
+	ok = syslet_is_movable(from) && syslet_is_fresh(from, to) &&
+	     (!from->ptrace || !syslet_has_frame(&from->syslet->call));
 	if (ok) {
 		write_seqcount_begin(&ctx->seq);
 		syslet_move_labels(from);
@@ -726,6 +733,8 @@ static long syslet_restart(struct syslet_task *st, long ret)
 			idle = 0;
 		else if (++idle > SYSLET_IDLE_RESTARTS)
 			return -EINTR;
+		if (fatal_signal_pending(current))
+			indirect_watch_finish(ret);
 		syslet_handle_signals();
 		/* After what told us so was cleared: see syslet_ctx_kill(). */
 		if (syslet_is_cancelled(st))
@@ -973,7 +982,10 @@ bool syslet_prepare(struct pt_regs *regs, const struct syslet_args *args,
 		st = syslet_enter();
 		syslet_set_batch(batch);
 	}
-	*ret = likely(st) ? syslet_prepare_call(st, regs, args) : -EAGAIN;
+	if (unlikely(!st || (args->frame.ip && current->ptrace)))
+		*ret = -EAGAIN;
+	else
+		*ret = syslet_prepare_call(st, regs, args);
 	if (likely(!*ret)) {
 		/* The descriptor may be of another file by the next call. */
 		if (batch)

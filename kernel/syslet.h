@@ -111,7 +111,8 @@ struct syslet_call_state {
  * @node: in syslet_ctx.parked while it is a spare; under syslet_ctx.lock
  * @token: the last offer that was made to this spare; by the carrier
  * @retire: set under syslet_ctx.lock: the spare shall exit
- * @ucounts: whose syslets it is counted with, or NULL; a reference
+ * @ucounts: whose syslets it is counted with, or NULL; a reference. Under
+ *	     siglock when the task has begun.
  * @call: what it is doing for the user
  * @usage: what to add to the task's counters to have the thread's; written
  *	   under siglock, see syslet_usage.c
@@ -153,13 +154,14 @@ struct syslet_task {
  * @running: calls that runners have
  * @nr_parked: length of @parked
  * @nr_tasks: all tasks of this context
+ * @shown: the last reading of /proc that has shown it, see syslet_show()
  * @low_parked: the least @nr_parked since the last @reap: what was not needed
  * @reap_queued: @reap is pending
  * @dead: the thread has exited or has called execve(): no one parks any more
  * @reap: retires spares that nobody needed for a while
  * @handoffs: calls that were handed off. Carrier only, as the next two.
  * @refused: calls that were not made, or made synchronously
- * @limited: spares that were not made because of a limit
+ * @limited: spares that could not be made
  * @ring: the ring last used, looked up once; a reference. Carrier only.
  * @ring_addr: its address; 0 by a runner that found another ring there: to be
  *	       looked up again
@@ -187,6 +189,7 @@ struct syslet_ctx {
 	bool			dead;
 
 	struct delayed_work	reap;
+	unsigned long		shown;
 	unsigned long		handoffs;
 	unsigned long		refused;
 	unsigned long		limited;

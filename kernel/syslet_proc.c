@@ -3,6 +3,7 @@
  * What /proc tells of syslets: /proc/PID/syslets, and the names of helpers.
  */
 #include <linux/jiffies.h>
+#include <linux/mutex.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/seq_file.h>
@@ -65,16 +66,22 @@ static void syslet_show_call(struct seq_file *m, struct pid_namespace *ns,
 }
 
 static void syslet_show_thread(struct seq_file *m, struct pid_namespace *ns,
-			       struct syslet_ctx *ctx, pid_t tid)
+			       struct syslet_ctx *ctx)
 {
+	struct task_struct *carrier = READ_ONCE(ctx->carrier);
 	struct syslet_task *st;
-	unsigned int running;
+	pid_t tid;
+
+	/* It has exited. */
+	if (!carrier)
+		return;
+	tid = task_pid_nr_ns(carrier, ns);
 
 	spin_lock(&ctx->lock);
-	running = list_count_nodes(&ctx->running);
-	seq_printf(m, "thread %d parked %u running %u handoffs %lu refused %lu limited %lu\n",
-		   tid, ctx->nr_parked, running, data_race(ctx->handoffs),
-		   data_race(ctx->refused), data_race(ctx->limited));
+	seq_printf(m, "thread %d parked %u running %zu handoffs %lu refused %lu limited %lu\n",
+		   tid, ctx->nr_parked, list_count_nodes(&ctx->running),
+		   data_race(ctx->handoffs), data_race(ctx->refused),
+		   data_race(ctx->limited));
 	list_for_each_entry(st, &ctx->running, call.node)
 		syslet_show_call(m, ns, st, tid);
 	spin_unlock(&ctx->lock);
@@ -86,17 +93,28 @@ static void syslet_show_thread(struct seq_file *m, struct pid_namespace *ns,
  * @ns: whose TIDs
  * @tsk: a task of the process
  *
- * Context: Process context.
+ * A thread is found by any of its tasks, as it may pass from one to another
+ * meanwhile; and shown once.
+ *
+ * Context: Process context; may sleep.
  */
 void syslet_show(struct seq_file *m, struct pid_namespace *ns, struct task_struct *tsk)
 {
+	static unsigned long readings;
+	static DEFINE_MUTEX(lock);
 	struct syslet_task *st;
+	struct syslet_ctx *ctx;
 	struct task_struct *t;
 
+	guard(mutex)(&lock);
+	readings++;
 	guard(rcu)();
 	for_each_thread(tsk, t) {
 		st = READ_ONCE(t->syslet);
-		if (st && READ_ONCE(st->ctx->carrier) == t)
-			syslet_show_thread(m, ns, st->ctx, task_pid_nr_ns(t, ns));
+		ctx = st ? READ_ONCE(st->ctx) : NULL;
+		if (!ctx || ctx->shown == readings)
+			continue;
+		ctx->shown = readings;
+		syslet_show_thread(m, ns, ctx);
 	}
 }

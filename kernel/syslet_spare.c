@@ -854,6 +854,8 @@ void __syslet_exec(struct task_struct *tsk)
 	kfree(st->call.restart);
 	st->call.restart = NULL;
 	spin_lock_irq(syslet_siglock(tsk));
+	/* It was a spare once; now it is no helper, and there is none. */
+	syslet_uncharge(st);
 	syslet_return_tid(st->ctx, tsk);
 	spin_unlock_irq(syslet_siglock(tsk));
 }
@@ -999,6 +1001,10 @@ void syslet_leave(struct syslet_task *st)
 
 	spin_lock_irq(syslet_siglock(current));
 	current->signal->quick_threads++;
+	/* One helper less: the task that the thread began with was not counted. */
+	if (!st->ucounts && ctx->carrier)
+		swap(st->ucounts, ctx->carrier->syslet->ucounts);
+	syslet_uncharge(st);
 	if (own) {
 		own->carrier = current;
 		WRITE_ONCE(st->ctx, own);

@@ -90,16 +90,28 @@ static bool buffer(const struct indirect_registers *regs, uint64_t nr, long *ret
 		.iov_len = (size_t)regs->args[2],
 	};
 
-	return vector(regs, nr, SYSLET_PTR(&iov), 1, ret);
+	/* Nothing to move, which an empty vector does not even try; some files do it. */
+	return iov.iov_len && vector(regs, nr, SYSLET_PTR(&iov), 1, ret);
 }
 
-/* Nobody to be accepted, and no other event. */
-static bool accept_now(const struct indirect_registers *regs, long *ret)
+static bool fd_is_listening(uint64_t fd)
+{
+	socklen_t len = sizeof(int);
+	int value = 0;
+
+	return !make(SYS_getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, SYSLET_PTR(&value),
+		     SYSLET_PTR(&len), 0) && value;
+}
+
+/* Nobody to be accepted, and no other event; nor another error. */
+static bool accept_now(const struct indirect_registers *regs, uint64_t flags, long *ret)
 {
 	struct pollfd pfd = { .fd = (int)regs->args[0], .events = POLLIN };
 
 	*ret = -EAGAIN;
-	return fd_is_nonblocking(regs->args[0]) && !sys_poll_now(&pfd);
+	return !(flags & ~(uint64_t)(SOCK_CLOEXEC | SOCK_NONBLOCK)) &&
+	       fd_is_nonblocking(regs->args[0]) && fd_is_listening(regs->args[0]) &&
+	       !sys_poll_now(&pfd);
 }
 
 static bool plain(const struct indirect_registers *regs, bool nowait, long *ret)
@@ -174,9 +186,10 @@ bool call_without_waiting(const struct indirect_registers *regs, long *ret)
 		return with_flag(regs, 2, MSG_DONTWAIT, ret);
 #ifdef SYS_accept
 	case SYS_accept:
+		return accept_now(regs, 0, ret);
 #endif
 	case SYS_accept4:
-		return accept_now(regs, ret);
+		return accept_now(regs, (uint32_t)a[3], ret);
 #ifdef SYS_poll
 	case SYS_poll:
 		return plain(regs, !(int32_t)a[2], ret);

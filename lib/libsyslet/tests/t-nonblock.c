@@ -6,9 +6,11 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include "test.h"
 
@@ -39,6 +41,47 @@ static void test_flags(struct syslet_queue *q)
 	close(fd[1]);
 	close(sv[0]);
 	close(sv[1]);
+}
+
+/* To write nothing sends something; to read nothing may be too little. */
+static void test_nothing(struct syslet_queue *q)
+{
+	int sv[2], efd = eventfd(0, EFD_NONBLOCK);
+	char buf[4];
+
+	CHECK(efd >= 0 && socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sv) == 0);
+	CHECK_EQ(0, CALL(write, sv[0], "", 0));
+	CHECK_EQ(0, recv(sv[1], buf, sizeof(buf), 0));
+	CHECK(recv(sv[1], buf, sizeof(buf), 0) < 0);
+	CHECK_EQ(0, CALL(read, sv[1], buf, 0));
+	CHECK_EQ(read(efd, buf, 0) < 0 ? -errno : 0, CALL(read, efd, buf, 0));
+	CHECK_EQ(write(efd, buf, 0) < 0 ? -errno : 0, CALL(write, efd, buf, 0));
+	close(efd);
+	close(sv[0]);
+	close(sv[1]);
+}
+
+static void test_accept(struct syslet_queue *q)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int p[2], dgram, listening;
+
+	dgram = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	listening = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	CHECK(pipe2(p, O_NONBLOCK) == 0);
+	CHECK_EQ(-ENOTSOCK, CALL(accept4, p[0], NULL, NULL, 0));
+	CHECK_EQ(-EOPNOTSUPP, CALL(accept4, dgram, NULL, NULL, 0));
+	CHECK_EQ(-EINVAL, CALL(accept4, listening, NULL, NULL, 0));
+	CHECK(!bind(listening, (struct sockaddr *)&addr, sizeof(sa_family_t)));
+	CHECK(!listen(listening, 1));
+	CHECK_EQ(-EINVAL, CALL(accept4, listening, NULL, NULL, 1));
+	CHECK_EQ(-EAGAIN, CALL(accept4, listening, NULL, NULL, SOCK_CLOEXEC));
+	CHECK_EQ(-EAGAIN, CALL(accept, listening, NULL, NULL));
+	CHECK_EQ(-EBADF, CALL(accept4, -1, NULL, NULL, 0));
+	close(dgram);
+	close(listening);
+	close(p[0]);
+	close(p[1]);
 }
 
 static void test_arguments(struct syslet_queue *q)
@@ -131,6 +174,8 @@ static void test(struct syslet_queue *q)
 	test_flags(q);
 	test_arguments(q);
 	test_race(q);
+	test_nothing(q);
+	test_accept(q);
 }
 
 int main(void)

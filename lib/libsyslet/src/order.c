@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <linux/close_range.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -127,21 +128,45 @@ static long read_file(const char *path, char *buf, size_t size)
 	return ret;
 }
 
+static long read_of_thread(int tid, const char *name, char *buf, size_t size)
+{
+	char path[48];
+	long len;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", tid, name);
+	len = read_file(path, buf, size - 1);
+	buf[len > 0 ? len : 0] = 0;
+	return len;
+}
+
 /*
- * Does thread @tid sleep in the call? Then it has its file, whatever becomes of the
- * descriptor. 1, 0; less than 0: nobody tells.
+ * Less is told to a process that has changed its user: whether the thread sleeps, but
+ * not where. There is nothing else that it would wait for: the lock that it takes
+ * after the call is held by who asks.
+ */
+static int thread_sleeps(int tid)
+{
+	char line[64];
+	const char *state;
+
+	if (read_of_thread(tid, "stat", line, sizeof(line)) <= 0)
+		return -1;
+	/* number, name in brackets, state */
+	state = strrchr(line, ')');
+	return state && !strncmp(state, ") S", 3);
+}
+
+/*
+ * Does thread @tid, which has begun with it, sleep in the call? Then it has its file,
+ * whatever becomes of the descriptor. 1, 0; less than 0: nobody tells.
  */
 int call_sleeps(int tid, const struct indirect_registers *regs)
 {
-	char path[48], line[64];
 	unsigned long nr, arg;
-	long len;
+	char line[64];
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
-	len = read_file(path, line, sizeof(line) - 1);
-	if (len <= 0)
-		return -1;
-	line[len] = 0;
+	if (read_of_thread(tid, "syscall", line, sizeof(line)) <= 0)
+		return thread_sleeps(tid);
 	/* "running", or the number and the arguments */
 	return sscanf(line, "%lu 0x%lx", &nr, &arg) == 2 && nr == regs->nr &&
 	       arg == (unsigned long)regs->args[0];

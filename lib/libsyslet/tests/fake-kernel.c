@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #include <limits.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -74,26 +73,8 @@ static void *job_main(void *arg)
 	return NULL;
 }
 
-/* In the very call, and not on its way to it. */
-static bool sleeps(int tid, uint64_t nr)
-{
-	char path[64], line[256] = "";
-	unsigned long in;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	if (!fgets(line, sizeof(line), f))
-		line[0] = 0;
-	fclose(f);
-	return sscanf(line, "%lu", &in) == 1 && in == nr;
-}
-
 static long watch(struct job *job)
 {
-	int saved = errno;
 	long ret;
 
 	for (;;) {
@@ -101,13 +82,10 @@ static long watch(struct job *job)
 
 		if (__atomic_load_n(&job->state, __ATOMIC_ACQUIRE) == ENDED)
 			break;
-		if (tid && sleeps(tid, job->regs.nr) && settle(job, PENDING)) {
-			errno = saved;
+		if (tid && call_sleeps(tid, &job->regs) > 0 && settle(job, PENDING))
 			return -ESYSLETPENDING;
-		}
 		sched_yield();
 	}
-	errno = saved;
 	ret = job->ret;
 	free_job(job);
 	return ret;

@@ -4,6 +4,8 @@
  * overtaken, also by calls that the kernel refused; it does not wait for what blocks
  */
 #define _GNU_SOURCE
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include "test.h"
 #include "refuse.h"
 
@@ -148,6 +150,45 @@ static void test_blocked(struct syslet_queue *q)
 	close(b.fd[1]);
 }
 
+/* It has begun; what it looks up later it may find closed, as in the kernel. */
+static void test_pointers(struct syslet_queue *q)
+{
+	static char much[1 << 22];
+	struct iovec iov = { much, sizeof(much) };
+	struct mmsghdr msg = { .msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 } };
+	struct syslet_completion c;
+	int sv[2], fd = dup(0);
+
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == 0);
+	CHECK_EQ(-ESYSLETPENDING, syslet_sendmmsg(q, 1, sv[0], &msg, 1, MSG_NOSIGNAL));
+	CHECK_EQ(0, syslet_prep_close(q, 2, fd));
+	CHECK_EQ(0, syslet_wait(q, &c, NULL));
+	CHECK_EQ(2, c.caller_data);
+	close(sv[1]);
+	CHECK_EQ(0, syslet_wait(q, &c, NULL));
+	close(sv[0]);
+}
+
+/* Nor if /proc does not tell where a thread is, as it does to its owner only. */
+static void test_secret(void)
+{
+	struct syslet_queue q;
+	int status;
+	pid_t pid = fork();
+
+	if (pid) {
+		CHECK(waitpid(pid, &status, 0) == pid);
+		CHECK_EQ(0, status);
+		return;
+	}
+	CHECK(geteuid() || syscall(SYS_setresuid, 65534, 65534, 65534) == 0);
+	CHECK(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
+	CHECK_EQ(0, syslet_queue_init(&q, 8, SYSLET_QUEUE_THREADS));
+	test_blocked(&q);
+	syslet_queue_exit(&q);
+	_exit(0);
+}
+
 static void test(struct syslet_queue *q)
 {
 	char name[] = "/tmp/libsyslet-XXXXXX";
@@ -160,6 +201,7 @@ static void test(struct syslet_queue *q)
 	test_nonblock(q);
 	test_range(q, name);
 	test_blocked(q);
+	test_pointers(q);
 	close(fd);
 	unlink(name);
 }
@@ -167,5 +209,6 @@ static void test(struct syslet_queue *q)
 int main(void)
 {
 	for_each_backend(test, 8);
+	test_secret();
 	return PASS;
 }

@@ -4,6 +4,7 @@
  * cannot be; every call completes once in any case
  */
 #define _GNU_SOURCE
+#include <sched.h>
 #include "test.h"
 
 /* The kernel's syslets can be stopped, a thread in a system call cannot. */
@@ -108,12 +109,42 @@ static void test_running(struct syslet_queue *q)
 	close_blocked(&b[1]);
 }
 
+/* Not started has one that waits for what is before it. */
+static void test_held_up(struct syslet_queue *q)
+{
+	static char much[1 << 22];
+	struct syslet_completion c;
+	int i, j, ret, fd;
+
+	CHECK_EQ(0, syslet_queue_max_threads(q, 4));
+	for (i = 0; i < 20; i++) {
+		fd = open("/dev/urandom", O_RDONLY);
+		CHECK_EQ(-ESYSLETPENDING, syslet_pread(q, 1, fd, much, sizeof(much), 0));
+		CHECK_EQ(-ESYSLETPENDING, syslet_close(q, 2, fd));
+		for (j = 0; j < 100; j++)
+			sched_yield();
+		/* Too late if the read has ended. */
+		ret = syslet_cancel(q, 2);
+		for (j = 0; j < 2; j++) {
+			CHECK_EQ(0, syslet_wait(q, &c, NULL));
+			if (c.caller_data == 1)
+				CHECK_EQ(sizeof(much), syslet_status(&c));
+			else
+				CHECK_EQ(ret ? 0 : -ECANCELED, syslet_status(&c));
+		}
+		if (!ret)
+			close(fd);
+	}
+}
+
 static void test(struct syslet_queue *q)
 {
 	test_prepared(q);
 	test_running(q);
-	if (!syslet_is_async(q))
-		test_queued(q);
+	if (syslet_is_async(q))
+		return;
+	test_queued(q);
+	test_held_up(q);
 }
 
 int main(void)

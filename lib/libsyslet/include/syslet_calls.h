@@ -36,6 +36,8 @@ extern "C" {
 #endif
 
 struct epoll_event;
+struct file_handle;
+struct futex_waitv;
 struct mmsghdr;
 struct open_how;
 struct rusage;
@@ -121,6 +123,7 @@ SYSLET_INLINE int syslet_prep_##name(struct syslet_queue *q,		\
 /* Younger than some headers; the same on all machines that are here. */
 #define SYSLET_NR_OPENAT2_	437
 #define SYSLET_NR_FACCESSAT2_	439
+#define SYSLET_NR_FUTEX_WAITV_	449
 #define SYSLET_NR_FCHMODAT2_	452
 
 /* What headers hide from programs in strict ISO C. */
@@ -241,6 +244,13 @@ SYSLET_DEFINE_(readlink, SYS_readlinkat, (const char *path, char *buf, size_t le
 SYSLET_DEFINE_(readlinkat, SYS_readlinkat,
 	(int dirfd, const char *path, char *buf, size_t len),
 	dirfd, SYSLET_PTR(path), SYSLET_PTR(buf), len)
+SYSLET_DEFINE_(name_to_handle_at, SYS_name_to_handle_at,
+	(int dirfd, const char *path, struct file_handle *handle, int *mount_id,
+	 int flags),
+	dirfd, SYSLET_PTR(path), SYSLET_PTR(handle), SYSLET_PTR(mount_id), flags)
+SYSLET_DEFINE_(open_by_handle_at, SYS_open_by_handle_at,
+	(int mountfd, struct file_handle *handle, int flags),
+	mountfd, SYSLET_PTR(handle), flags | SYSLET_O_LARGEFILE_)
 SYSLET_DEFINE_(mount, SYS_mount,
 	(const char *source, const char *target, const char *type,
 	 unsigned long flags, const void *options),
@@ -377,6 +387,8 @@ SYSLET_DEFINE_(madvise, SYS_madvise, (void *addr, size_t len, int advice),
 	SYSLET_PTR(addr), len, advice)
 SYSLET_DEFINE_(msync, SYS_msync, (void *addr, size_t len, int flags),
 	SYSLET_PTR(addr), len, flags)
+SYSLET_DEFINE_(mlock, SYS_mlock, (const void *addr, size_t len),
+	SYSLET_PTR(addr), len)
 
 /* --- locks ----------------------------------------------------------------- */
 
@@ -471,6 +483,11 @@ SYSLET_DEFINE_(futex_wait, SYSLET_NR_FUTEX_,
 SYSLET_DEFINE_(futex_wake, SYSLET_NR_FUTEX_,
 	(uint32_t *word, uint32_t nr_wake, int flags),
 	SYSLET_PTR(word), FUTEX_WAKE | flags, nr_wake)
+/* @clock: CLOCK_MONOTONIC or CLOCK_REALTIME, of @deadline */
+SYSLET_DEFINE_(futex_waitv, SYSLET_NR_FUTEX_WAITV_,
+	(struct futex_waitv *words, unsigned int nr, unsigned int flags,
+	 const syslet_timespec *deadline, int clock),
+	SYSLET_PTR(words), nr, flags, SYSLET_PTR(deadline), clock)
 SYSLET_DEFINE_(clock_nanosleep, SYSLET_NR_TIME64_(clock_nanosleep),
 	(int clock, int flags, const syslet_timespec *ts),
 	clock, flags, SYSLET_PTR(ts), 0)

@@ -4,6 +4,31 @@
 #include <linux/openat2.h>
 #include "test.h"
 
+/* Not all file systems have handles, and not everybody may open them. */
+static void test_handles(struct syslet_queue *q, const char *path)
+{
+	union {
+		struct file_handle handle;
+		char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+	} h = { .handle.handle_bytes = MAX_HANDLE_SZ };
+	int fd = open(path, O_RDONLY), mount_id = -1;
+	struct stat a, b;
+	long ret;
+
+	CHECK(fd >= 0 && !fstat(fd, &a));
+	ret = CALL(name_to_handle_at, AT_FDCWD, path, &h.handle, &mount_id, 0);
+	CHECK(ret == -EOPNOTSUPP || (!ret && mount_id >= 0));
+	if (!ret) {
+		ret = CALL(open_by_handle_at, fd, &h.handle, O_RDONLY);
+		CHECK(ret >= 0 || ret == -EPERM);
+	}
+	if (ret >= 0) {
+		CHECK(!fstat((int)ret, &b) && a.st_ino == b.st_ino);
+		close((int)ret);
+	}
+	close(fd);
+}
+
 static void test(struct syslet_queue *q)
 {
 	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY };
@@ -19,6 +44,7 @@ static void test(struct syslet_queue *q)
 		fd = CALL(openat, AT_FDCWD, "a", O_RDONLY | O_DIRECTORY, 0);
 	CHECK_EQ(0, CALL(mknod, "a/file", S_IFREG | 0600, 0));
 	CHECK_EQ(-EEXIST, CALL(mknodat, (int)fd, "file", S_IFREG | 0600, 0));
+	test_handles(q, "a/file");
 	CHECK_EQ(0, CALL(link, "a/file", "a/other"));
 	CHECK_EQ(0, CALL(linkat, (int)fd, "file", (int)fd, "third", 0));
 	CHECK_EQ(0, CALL(symlink, "target", "a/sym"));

@@ -53,6 +53,29 @@ static void test_futex(struct syslet_queue *q)
 	} while (q->pending);
 }
 
+#ifdef FUTEX_32
+static void test_futex_vector(struct syslet_queue *q)
+{
+	syslet_timespec past = { .tv_sec = 1 };
+	uint32_t words[2] = { 1, 2 };
+	struct futex_waitv waits[2] = {
+		{ .val = 1, .uaddr = SYSLET_PTR(&words[0]), .flags = FUTEX_32 },
+		{ .val = 2, .uaddr = SYSLET_PTR(&words[1]), .flags = FUTEX_32 },
+	};
+	long ret = CALL(futex_waitv, waits, 2, 0, &past, CLOCK_MONOTONIC);
+
+	CHECK(ret == -ETIMEDOUT || ret == -ENOSYS);
+	words[1] = 3;
+	CHECK_EQ(ret == -ENOSYS ? ret : -EAGAIN,
+		 CALL(futex_waitv, waits, 2, 0, NULL, CLOCK_MONOTONIC));
+}
+#else
+static void test_futex_vector(struct syslet_queue *q)
+{
+	(void)q;
+}
+#endif
+
 static void test_clock(struct syslet_queue *q)
 {
 	syslet_timespec soon = { .tv_nsec = 1000 }, past = { .tv_sec = 1 };
@@ -112,6 +135,7 @@ static void test(struct syslet_queue *q)
 {
 	test_poll(q);
 	test_futex(q);
+	test_futex_vector(q);
 	test_clock(q);
 	test_child(q);
 	test_ipc(q);

@@ -31,6 +31,7 @@ static void test(struct syslet_queue *q)
 	CHECK_EQ(0, CALL(unlink, name));
 	CHECK_EQ(-ENOENT, CALL(unlink, name));
 	CHECK_EQ(8, CALL(getrandom, buf, 8, 0));
+	CHECK_EQ(0, CALL(mlock, buf, sizeof(buf)));
 	CHECK_EQ(getpid(), number(q, SYS_getpid));
 	CHECK_EQ(syscall(SYS_gettid), number(q, SYS_gettid));
 	CHECK_EQ(-EINVAL, number(q, SYS_execve));

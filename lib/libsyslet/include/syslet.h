@@ -269,11 +269,11 @@ SYSLET_INLINE bool syslet_is_async(const struct syslet_queue *q)
 int syslet_queue_eventfd(struct syslet_queue *q, int fd);
 
 /*
- * At most @max threads for calls (not 0). Else a call that may wait for what others
- * do has a thread at once, and calls that end by themselves, as those on files, share
- * 64. With a limit a call waits for its turn when all threads are busy: a program whose
- * calls wait for other calls of the same queue may then wait forever. 0, -EINVAL or
- * -ENXIO.
+ * At most @max calls (not 0) run on threads at the same time. Else a call that may wait
+ * for what others do runs at once, and 64 at a time of those that end by themselves, as
+ * those on files. With a limit calls wait for their turn, in the order in which they
+ * were made: a program whose calls wait for other calls of the same queue may then wait
+ * forever. 0, -EINVAL or -ENXIO.
  */
 int syslet_queue_max_threads(struct syslet_queue *q, unsigned int max);
 

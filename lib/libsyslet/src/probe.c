@@ -35,12 +35,31 @@ int syslet_probe(void)
 	return !probe_error();
 }
 
+/* In 32-bit programs the data of the call to be cancelled takes two arguments. */
+#ifdef __i386__
+#define CANCEL_FLAGS	3
+#else
+#define CANCEL_FLAGS	2
+#endif
+
+static unsigned int flags_place(long nr)
+{
+	switch (nr) {
+	case __NR_syslet_cancel:
+		return CANCEL_FLAGS;
+	case __NR_indirect:
+		return 3;
+	default:
+		return 4;
+	}
+}
+
 /* Each of them knows that this flag is none; a filter would not say -EINVAL. */
 static bool knows(long nr)
 {
 	struct indirect_registers regs = { .nr = (uint64_t)nr };
 
-	regs.args[nr == __NR_syslet_cancel ? 2 : nr == __NR_indirect ? 3 : 4] = 1U << 31;
+	regs.args[flags_place(nr)] = 1U << 31;
 	return sys_call(&regs) == -EINVAL;
 }
 

@@ -4,6 +4,8 @@
  * overtaken, also by calls that the kernel refused; it does not wait for what blocks
  */
 #define _GNU_SOURCE
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include "test.h"
@@ -169,8 +171,21 @@ static void test_pointers(struct syslet_queue *q)
 	close(sv[0]);
 }
 
-/* Nor if /proc does not tell where a thread is, as it does to its owner only. */
-static void test_secret(void)
+/* /proc tells its owner only where a thread of this process is. */
+static void keep_secret(void)
+{
+	CHECK(geteuid() || syscall(SYS_setresuid, 65534, 65534, 65534) == 0);
+	CHECK(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
+}
+
+/* There is no /proc, if we are allowed to do that. */
+static void hide_proc(void)
+{
+	if (!unshare(CLONE_NEWNS) && !mount("none", "/", "", MS_REC | MS_PRIVATE, NULL))
+		CHECK(mount("none", "/proc", "tmpfs", 0, NULL) == 0);
+}
+
+static void test_without(void (*proc)(void))
 {
 	struct syslet_queue q;
 	int status;
@@ -181,10 +196,10 @@ static void test_secret(void)
 		CHECK_EQ(0, status);
 		return;
 	}
-	CHECK(geteuid() || syscall(SYS_setresuid, 65534, 65534, 65534) == 0);
-	CHECK(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
+	proc();
 	CHECK_EQ(0, syslet_queue_init(&q, 8, SYSLET_QUEUE_THREADS));
 	test_blocked(&q);
+	test_pointers(&q);
 	syslet_queue_exit(&q);
 	_exit(0);
 }
@@ -209,6 +224,7 @@ static void test(struct syslet_queue *q)
 int main(void)
 {
 	for_each_backend(test, 8);
-	test_secret();
+	test_without(keep_secret);
+	test_without(hide_proc);
 	return PASS;
 }

@@ -169,8 +169,9 @@ int call_sleeps(int tid, const struct indirect_registers *regs);
 /* nowait.c */
 bool call_without_waiting(const struct indirect_registers *regs, long *ret);
 
-/* probe.c */
+/* probe.c: also what filters say */
 int probe_error(void);
+bool probe_knows(long nr);
 
 #pragma GCC visibility pop
 

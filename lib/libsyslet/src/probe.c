@@ -55,7 +55,7 @@ static unsigned int flags_place(long nr)
 }
 
 /* Each of them knows that this flag is none; a filter would not say -EINVAL. */
-static bool knows(long nr)
+bool probe_knows(long nr)
 {
 	struct indirect_registers regs = { .nr = (uint64_t)nr };
 
@@ -67,11 +67,11 @@ int syslet_get_support(struct syslet_support *support)
 {
 	memset(support, 0, sizeof(*support));
 	support->error = probe_error();
-	if (knows(__NR_indirect))
+	if (probe_knows(__NR_indirect))
 		support->features |= SYSLET_HAS_INDIRECT;
-	if (knows(__NR_syslet_cancel))
+	if (probe_knows(__NR_syslet_cancel))
 		support->features |= SYSLET_HAS_CANCEL;
-	if (knows(__NR_syslet_submit))
+	if (probe_knows(__NR_syslet_submit))
 		support->features |= SYSLET_HAS_SUBMIT;
 	support->filtered = sys_is_filtered();
 	return support->error;

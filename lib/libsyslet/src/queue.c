@@ -279,17 +279,15 @@ static long call_without_kernel(struct syslet_queue *q, uint64_t data,
 }
 
 /*
- * A filter that was installed after the queue was made may not know indirect(2). Or
- * that was the call's own result, which it has but once. Filters do not go again.
+ * A filter that was installed after the queue was made may not know indirect(2), or
+ * not syslet_submit(2). Or that was the call's own result, which it has but once.
+ * Filters do not go again.
  */
 static bool is_shut_out(struct syslet_queue *q, long why)
 {
-	int err;
-
 	if ((why != -ENOSYS && why != -EPERM) || (q->flags & SYSLET_QUEUE_NO_THREADS))
 		return false;
-	err = probe_error();
-	if (err != why && !(err == -EAGAIN && sys_is_filtered()))
+	if (probe_error() != why && !(sys_is_filtered() && !probe_knows(__NR_indirect)))
 		return false;
 	q->flags |= SYSLET_QUEUE_THREADS;
 	return true;

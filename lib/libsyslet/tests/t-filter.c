@@ -10,12 +10,13 @@
 #include <sys/wait.h>
 #include "test.h"
 
-/* System calls from 480 on give @err. */
-static void filter(int err)
+/* System calls from 480 on give @err; or only the first of them. */
+static void filter_some(int err, bool one)
 {
+	unsigned short test = one ? BPF_JEQ : BPF_JGE;
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, __NR_indirect, 0, 1),
+		BPF_JUMP(BPF_JMP | test | BPF_K, __NR_indirect, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned int)err),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -24,6 +25,11 @@ static void filter(int err)
 	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
 		_exit(SKIP);
+}
+
+static void filter(int err)
+{
+	filter_some(err, false);
 }
 
 static void use(struct syslet_queue *q)
@@ -71,6 +77,17 @@ static void after(int err)
 	syslet_queue_exit(&q);
 }
 
+/* Batches would go on, single calls do not. */
+static void after_one(int err)
+{
+	struct syslet_queue q;
+
+	CHECK_EQ(0, syslet_queue_init(&q, 4, 0));
+	filter_some(err, true);
+	use(&q);
+	syslet_queue_exit(&q);
+}
+
 static void in_child(void (*fn)(int err), int err)
 {
 	pid_t pid = fork();
@@ -92,5 +109,7 @@ int main(void)
 	in_child(before, EPERM);
 	in_child(after, ENOSYS);
 	in_child(after, EPERM);
+	in_child(after_one, ENOSYS);
+	in_child(after_one, EPERM);
 	return PASS;
 }

@@ -167,7 +167,8 @@ int call_sleeps(int tid, const struct indirect_registers *regs)
 
 	if (read_of_thread(tid, "syscall", line, sizeof(line)) <= 0)
 		return thread_sleeps(tid);
-	/* "running", or the number and the arguments */
-	return sscanf(line, "%lu 0x%lx", &nr, &arg) == 2 && nr == regs->nr &&
+	/* "running", or the number and the arguments; a wait that was stopped is another */
+	return sscanf(line, "%lu 0x%lx", &nr, &arg) == 2 &&
+	       (nr == regs->nr || nr == SYS_restart_syscall) &&
 	       arg == (unsigned long)regs->args[0];
 }

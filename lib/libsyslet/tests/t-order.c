@@ -4,7 +4,9 @@
  * overtaken, also by calls that the kernel refused; it does not wait for what blocks
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -171,6 +173,66 @@ static void test_pointers(struct syslet_queue *q)
 	close(sv[0]);
 }
 
+/* Some thread of ours, where that can be seen. */
+static bool is_in_call(long nr)
+{
+	DIR *dir = opendir("/proc/self/task");
+	char path[300], line[32];
+	struct dirent *d;
+	bool ret = false;
+	FILE *f;
+
+	CHECK(dir);
+	while ((d = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/self/task/%s/syscall", d->d_name);
+		f = fopen(path, "r");
+		if (!f)
+			continue;
+		ret |= fgets(line, sizeof(line), f) && strncmp(line, "running", 7) &&
+		       atol(line) == nr;
+		fclose(f);
+	}
+	closedir(dir);
+	return ret;
+}
+
+/* A wait that was stopped goes on as another call, which /proc names. */
+static void wait_stopped(void)
+{
+	struct syslet_completion c;
+	struct syslet_queue q;
+	int p[2];
+	struct pollfd pfd = { .events = POLLIN };
+
+	CHECK(pipe(p) == 0);
+	pfd.fd = p[0];
+	CHECK_EQ(0, syslet_queue_init(&q, 8, SYSLET_QUEUE_THREADS));
+	CHECK_EQ(-ESYSLETPENDING, syslet_poll(&q, 1, &pfd, 1, 1000000));
+	while (!is_in_call(SYS_poll))
+		sched_yield();
+	CHECK(raise(SIGSTOP) == 0);
+	CHECK_EQ(0, syslet_prep_close(&q, 2, dup(0)));
+	CHECK_EQ(0, syslet_wait(&q, &c, NULL));
+	CHECK_EQ(2, c.caller_data);
+	CHECK(write(p[1], "x", 1) == 1);
+	syslet_queue_exit(&q);
+	_exit(0);
+}
+
+static void test_stopped(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		wait_stopped();
+	CHECK(waitpid(pid, &status, WUNTRACED) == pid);
+	CHECK(WIFSTOPPED(status));
+	CHECK(kill(pid, SIGCONT) == 0);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK_EQ(0, status);
+}
+
 /* /proc tells its owner only where a thread of this process is. */
 static void keep_secret(void)
 {
@@ -224,6 +286,7 @@ static void test(struct syslet_queue *q)
 int main(void)
 {
 	for_each_backend(test, 8);
+	test_stopped();
 	test_without(keep_secret);
 	test_without(hide_proc);
 	return PASS;

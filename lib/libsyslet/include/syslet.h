@@ -149,8 +149,8 @@ int syslet_probe(void);
  * struct syslet_support - what there is for the calling thread
  * @error: 0: its calls can be asynchronous; -ENOSYS: the kernel has no
  *	   syslets (or a filter says so: see @filtered); -EAGAIN: it has, but
- *	   not for this thread as it is now (traced, filtered, used io_uring ...);
- *	   others, as -EPERM: a filter or another policy forbids indirect(2)
+ *	   not for this thread as it is now (used io_uring, at a limit ...);
+ *	   others, as -EPERM: a filter or kernel.syslet_disabled forbids indirect(2)
  * @features: SYSLET_HAS_*
  * @filtered: 1 if the thread has seccomp filters
  * @reserved: 0

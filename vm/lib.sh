@@ -5,7 +5,7 @@
 # Everything that building and running needs, by Debian's names.
 packages="build-essential flex bison bc libelf-dev libssl-dev linux-source-6.12
 	ccache rsync cpio kmod xz-utils qemu-system-x86 busybox-static
-	e2fsprogs liburing-dev python3"
+	e2fsprogs liburing-dev python3 apparmor"
 
 die()
 {

@@ -10,6 +10,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 src=$top/build/linux/tools/testing/selftests/syslet
 out=$top/build/selftests
 
+need_packages
 [ -d "$top/build/linux" ] || die "no kernel tree yet: type make kernel"
 mkdir -p "$out" "$top/build/root/opt/syslet-tests"
 rsync -rc --delete "$top/tools/testing/selftests/syslet/" "$src/"
@@ -21,4 +22,12 @@ fi
 if grep -h 'warning:' "$out/build.log" >&2; then
 	die "warnings in the selftests"
 fi
-rsync -rc --delete --include='*_test' --include=stress --exclude='*' "$out/" "$top/build/root/opt/syslet-tests/"
+# for the guest, and not for what this machine can
+if ! /sbin/apparmor_parser --skip-kernel-load --skip-cache \
+		--kernel-features /etc/apparmor.d/abi/3.0 --ofile "$out/apparmor.policy" \
+		"$src/apparmor.profile" >>"$out/build.log" 2>&1; then
+	tail -10 "$out/build.log" >&2
+	die "the AppArmor profiles of lsm_test did not compile: $out/build.log"
+fi
+rsync -rc --delete --include='*_test' --include=stress --include=apparmor.policy --exclude='*' \
+	"$out/" "$top/build/root/opt/syslet-tests/"

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Batches that come to an end by force, and those that others interfere with:
- * kill, exit, exec, filters, tracers, memory that is rewritten.
+ * kill, exit, exec, tracers, memory that is rewritten. Filters: filter_test.c.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-
 #include "batch.h"
 #include "gate.h"
 #include "threads.h"
@@ -355,100 +352,6 @@ THREADS_TEST_IF(batch_kill, in_the_middle_it_ends_there, have_userfaultfd(), "no
 }
 
 /* --- those who watch ---------------------------------------------------------------------- */
-
-#define FORBIDDEN	EUCLEAN
-
-static long forbid(unsigned int flags, uint32_t nr, uint32_t action)
-{
-	struct sock_filter insns[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, action),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { ARRAY_LEN(insns), insns };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -errno;
-	return syslet_ret(syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog));
-}
-
-/* Nothing is run behind the back of a filter. */
-THREADS_TEST(batch_kill, thread_with_a_filter_is_refused_every_entry)
-{
-	struct syslet_call calls[4];
-	int fd[2];
-	char c;
-
-	CHECK(!pipe(fd) && !force_handoff(ring));
-	CHECK(!forbid(0, __NR_mkdir, SECCOMP_RET_ERRNO | FORBIDDEN));
-	for (int how = 0; how < 3; how++) {
-		calls[0] = PUT(0, fd);
-		calls[1] = ENTRY(1, __NR_mkdir, P("/tmp/no"), 0700);
-		calls[2] = ENTRY(2, __NR_getpid);
-		calls[3] = TAKE(3, fd, &c);
-		CHECK((how == 2 ? BATCH_SYNC_OK(ring, calls) : BATCH(how ? ring : NULL, calls)) == 4);
-		for (int i = 0; i < 4; i++)
-			CHECK(calls[i].result == -EAGAIN);
-		CHECK(!pipe_bytes(fd) && access("/tmp/no", F_OK));
-	}
-	return NULL;
-}
-
-THREADS_TEST(batch_kill, filter_installed_by_an_entry_is_for_those_behind_it)
-{
-	struct sock_filter insns[] = { BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW) };
-	struct sock_fprog prog = { 1, insns };
-	struct syslet_call calls[6];
-	int fd[2], in[2];
-	char c;
-
-	CHECK(!pipe(fd) && !pipe(in));
-	calls[0] = TAKE(0, in, &c);
-	calls[1] = ENTRY(1, __NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	calls[2] = PUT(2, fd);
-	calls[3] = ENTRY(3, __NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, P(&prog));
-	calls[4] = PUT(4, fd);
-	calls[5] = TAKE(5, in, &c);
-	CHECK(BATCH(ring, calls) == 6);
-	CHECK(calls[0].result == -ESYSLETPENDING && !calls[3].result);
-	CHECK(calls[4].result == -EAGAIN && calls[5].result == -EAGAIN && pipe_bytes(fd) == 1);
-	CHECK(status_num(getpid(), gettid(), "Seccomp") == SECCOMP_MODE_FILTER);
-	CHECK(write(in[1], "x", 1) == 1 && reap_one(ring, 0, 1));
-	return NULL;
-}
-
-static bool forbid_for_all(void *arg)
-{
-	return !forbid(SECCOMP_FILTER_FLAG_TSYNC, __NR_mkdir, SECCOMP_RET_ERRNO | FORBIDDEN);
-}
-
-/* Also if tasks have changed in the meantime: behind a handoff in the batch. */
-THREADS_TEST_IF(batch_kill, filter_from_another_thread_is_for_the_entries_behind,
-		have_userfaultfd(), "no userfaultfd")
-{
-	struct syslet_call head[3], tail[3];
-	int fd[2], in[2];
-	const char *dir = "/tmp/batch-no";
-	struct gate g;
-	char c;
-
-	CHECK(!pipe(fd) && !pipe(in) && !force_handoff(ring));
-	head[0] = PUT(0, fd);
-	head[1] = TAKE(1, in, &c);
-	head[2] = PUT(2, fd);
-	tail[0] = ENTRY(3, __NR_mkdir, P(dir), 0700);
-	tail[1] = ENTRY(4, __NR_mkdir, P(dir), 0700);
-	tail[2] = TAKE(5, in, &c);
-	CHECK(gate_begin(&g, head, 3, tail, 3, forbid_for_all, NULL));
-	CHECK(gate_submit(&g, ring, SYSLET_SYNC_OK) == 6 && gate_end(&g));
-	CHECK(pipe_bytes(fd) == 2 && g.calls[1].result == -ESYSLETPENDING);
-	for (int i = 3; i < 6; i++)
-		CHECK(g.calls[i].result == -EAGAIN);
-	CHECK(access(dir, F_OK) && mkdir(dir, 0700) == -1 && errno == FORBIDDEN);
-	CHECK(write(in[1], "x", 1) == 1 && reap_one(ring, 1, 1));
-	return NULL;
-}
 
 /* A child that traces the thread on demand. */
 struct tracer {

@@ -4,47 +4,27 @@
  * directories. All of it is changed here after spares were made.
  */
 #include <dirent.h>
-#include <linux/filter.h>
 #include <linux/keyctl.h>
-#include <linux/seccomp.h>
 #include <sys/personality.h>
 #include <sys/utsname.h>
 
+#include "filter.h"
 #include "threads.h"
 
 THREADS_FIXTURE(confine)
 
 /* --- filters --------------------------------------------------------------- */
 
-#define FORBIDDEN	EUCLEAN
-
-/* For this thread, or for all by SECCOMP_FILTER_FLAG_TSYNC: no mkdir(). */
-static long forbid_mkdir(unsigned int flags, uint32_t action)
-{
-	struct sock_filter insns[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mkdir, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mkdirat, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, action),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { ARRAY_LEN(insns), insns };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -errno;
-	return syslet_ret(syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog));
-}
-
 static long forbid_for_me(void *arg)
 {
-	return forbid_mkdir(0, SECCOMP_RET_ERRNO | FORBIDDEN);
+	return forbid(0, __NR_mkdir);
 }
 
 static long forbid_for_all(void *spin)
 {
 	for (volatile long n = (long)spin; n; n--)
 		;
-	return forbid_mkdir(SECCOMP_FILTER_FLAG_TSYNC, SECCOMP_RET_ERRNO | FORBIDDEN);
+	return forbid(SECCOMP_FILTER_FLAG_TSYNC, __NR_mkdir);
 }
 
 static const char *dir_name(void)
@@ -57,23 +37,19 @@ static const char *dir_name(void)
 
 static long make_dir(void *arg)
 {
-	return syslet_ret(mkdir(dir_name(), 0700)) ?: syslet_ret(rmdir(dir_name()));
+	return syslet_ret(syscall(__NR_mkdir, dir_name(), 0700)) ?:
+	       syslet_ret(rmdir(dir_name()));
 }
 
-/* Refused, or forbidden; never made. */
+/* However it is made. */
 static const char *mkdir_is_forbidden(struct syslet_ring *ring)
 {
 	struct indirect_registers regs = CALL(__NR_mkdir, P(dir_name()), 0700);
-	long ret;
 
 	CHECK(make_dir(NULL) == -FORBIDDEN);
-	ret = call_plain(regs);
-	CHECK(ret == -EAGAIN || ret == -FORBIDDEN);
-	ret = result(ring, regs);
-	CHECK(ret == -EAGAIN || ret == -FORBIDDEN);
-	ret = submit_args(regs, (struct syslet_args){ .completion_ring_ptr = P(ring),
-						      .flags = SYSLET_SYNC_OK });
-	CHECK(ret == -EAGAIN || ret == -FORBIDDEN);
+	CHECK(call_plain(regs) == -FORBIDDEN && submit(ring, regs, 0) == -FORBIDDEN);
+	CHECK(submit_args(regs, (struct syslet_args){ .completion_ring_ptr = P(ring),
+						      .flags = SYSLET_SYNC_OK }) == -FORBIDDEN);
 	CHECK(access(dir_name(), F_OK) && errno == ENOENT);
 	CHECK(status_num(getpid(), gettid(), "Seccomp") == SECCOMP_MODE_FILTER);
 	CHECK(status_num(getpid(), gettid(), "NoNewPrivs") == 1);
@@ -152,25 +128,25 @@ THREADS_TEST(confine, filter_from_another_thread_with_calls_in_flight)
 
 static long filter_spin;
 
-/* Hand off until a filter comes: once it is there it stays there. */
+/* Once the filter is there it stays there, for calls of both kinds. */
 static const char *handoffs_until_filtered(struct syslet_ring *ring)
 {
-	bool forbidden = false;
+	long plain, indirect;
 	struct blocker b;
 	struct servant *s = servant_start();
-	long ret;
 
 	CHECK(s && !force_handoff(ring));
 	servant_tell(s, forbid_for_all, (void *)filter_spin);
-	while ((ret = blocker_begin(&b, ring, 0)) == -ESYSLETPENDING) {
-		ret = make_dir(NULL);
-		CHECK(ret == -FORBIDDEN || (!ret && !forbidden));
-		forbidden = ret;
+	do {
+		plain = make_dir(NULL);
+		CHECK(blocker_begin(&b, ring, 0) == -ESYSLETPENDING);
+		indirect = submit(ring, CALL(__NR_mkdir, P("/"), 0700), 0);
+		CHECK(plain == -FORBIDDEN ? indirect == -FORBIDDEN : !plain);
+		CHECK(indirect == -FORBIDDEN || indirect == -EEXIST);
 		CHECK(blocker_end(&b, ring) == 1);
-	}
-	CHECK(ret == -EAGAIN);
+	} while (indirect != -FORBIDDEN);
 	CHECK(servant_wait(s) == 0);
-	CHECK(all_tasks_are_filtered());
+	CHECK(all_tasks_are_filtered() && !force_handoff(ring) && all_tasks_are_filtered());
 	return mkdir_is_forbidden(ring);
 }
 
@@ -469,7 +445,7 @@ static int die_by_filter(void)
 
 	if (chdir("/tmp") || setrlimit(RLIMIT_CORE, &lim))
 		return 100;
-	return forbid_mkdir(0, SECCOMP_RET_KILL_THREAD) ? 101 : (int)make_dir(NULL);
+	return filter_call(0, __NR_mkdir, SECCOMP_RET_KILL_THREAD) ? 101 : (int)make_dir(NULL);
 }
 
 FIXTURE(alone) { };

@@ -2,9 +2,6 @@
 /* indirect(2): arguments, sizes, numbers, flags of new descriptors, refusals. */
 #include "common.h"
 
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 
@@ -285,37 +282,6 @@ TEST_F(indirect, accept_with_file_flags)
 	ASSERT_EQ(0, connect(c, (struct sockaddr *)&sun, len));
 	ASSERT_EQ(0, ring_reap(self->ring, &comp));
 	ASSERT_TRUE(has_flags(comp.status, O_CLOEXEC | O_NONBLOCK));
-}
-
-/* Filters, tracers and dispatchers see no inner call: nothing is made. */
-TEST_F(indirect, refused_under_seccomp)
-{
-	struct sock_filter insns[] = {
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { .len = 1, .filter = insns };
-	struct blocker b;
-
-	ASSERT_EQ(-ESYSLETPENDING, blocker_begin(&b, self->ring, 0));
-	ASSERT_EQ(0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	ASSERT_EQ(0, prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
-	ASSERT_EQ(-EAGAIN, sys_indirect(&self->regs, NULL, 0, 0));
-	ASSERT_EQ(-EAGAIN, sys_indirect(&self->regs, &self->params, sizeof(self->params), 0));
-	self->params.syslet.flags = SYSLET_SYNC_OK;
-	ASSERT_EQ(-EAGAIN, sys_indirect(&self->regs, &self->params, sizeof(self->params), 0));
-	/* what was under way before comes to its end */
-	ASSERT_EQ(1, blocker_end(&b, self->ring));
-}
-
-static char sud_selector;
-
-TEST_F(indirect, refused_under_syscall_user_dispatch)
-{
-	sud_selector = 0; /* SYSCALL_DISPATCH_FILTER_ALLOW */
-	ASSERT_EQ(0, prctl(59 /* PR_SET_SYSCALL_USER_DISPATCH */, 1, 0, 0, &sud_selector));
-	ASSERT_EQ(-EAGAIN, sys_indirect(&self->regs, NULL, 0, 0));
-	ASSERT_EQ(0, prctl(59, 0, 0, 0, 0));
-	ASSERT_EQ(getpid(), sys_indirect(&self->regs, NULL, 0, 0));
 }
 
 TEST_F(indirect, refused_while_traced)

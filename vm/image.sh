@@ -44,6 +44,9 @@ find "$root" -type f -perm -u+x -exec sh -c 'ldd "$1" 2>/dev/null' _ {} \; |
 done
 # the one that the C library loads itself, for pthread_cancel()
 lib=/lib/x86_64-linux-gnu/libgcc_s.so.1
-[ ! -e $lib ] || cp -L $lib "$root$lib"
+if [ -e $lib ]; then
+	mkdir -p "$root$(dirname $lib)"
+	cp -L $lib "$root$lib"
+fi
 (cd "$root" && find . | sort | cpio -o -H newc --quiet -R 0:0 | gzip -1) >"$build/initramfs.new"
 mv "$build/initramfs.new" "$build/initramfs.gz"

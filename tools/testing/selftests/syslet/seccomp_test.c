@@ -178,7 +178,6 @@ static void answer_addfd(int fd, struct seccomp_notif_resp *resp)
 
 	if (ioctl(fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add) != ADDED_FD)
 		low->seen.asked = -errno;
-	low->seen.flag_of_fd = fcntl(ADDED_FD, F_GETFD);
 	resp->id = 0;
 }
 
@@ -368,6 +367,7 @@ static void run_call(const struct run *run)
 		run_feed(run);
 		s->ret = reap_status(run->ring);
 	}
+	s->flag_of_fd = fcntl(ADDED_FD, F_GETFD);
 	s->done = 1;
 }
 

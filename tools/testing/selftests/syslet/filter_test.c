@@ -430,12 +430,90 @@ THREADS_TEST_IF(filter, from_another_thread_is_for_the_entries_behind,
 	return NULL;
 }
 
+static long filter_spin;
+
+static long forbid_after_a_while(void *arg)
+{
+	for (volatile long n = filter_spin; n; n--)
+		;
+	return forbid(SECCOMP_FILTER_FLAG_TSYNC, __NR_mkdir);
+}
+
+/* Batches in which the task changes; once there is the filter it is there for all entries. */
+static const char *batches_until_filtered(struct syslet_ring *ring)
+{
+	struct servant *s = servant_start();
+	struct syslet_call calls[5];
+	bool forbidden = false;
+	int in[2];
+	char c;
+
+	CHECK(s && !pipe(in) && !force_handoff(ring));
+	servant_tell(s, forbid_after_a_while, NULL);
+	while (!forbidden) {
+		calls[0] = calls[2] = calls[4] = ENTRY(1, __NR_mkdir, P("/"), 0700);
+		calls[1] = TAKE(0, in, &c);
+		calls[3] = PUT(3, in);
+		CHECK(BATCH(ring, calls) == 5 && calls[1].result == -ESYSLETPENDING);
+		for (int i = 0; i < 5; i += 2) {
+			CHECK(calls[i].result == -FORBIDDEN ||
+			      (calls[i].result == -EEXIST && !forbidden));
+			forbidden = calls[i].result == -FORBIDDEN;
+		}
+		CHECK(calls[3].result == 1 && reap_one(ring, 0, 1));
+	}
+	return servant_wait(s) ? "forbid" : NULL;
+}
+
+TEST_F_TIMEOUT(filter, that_comes_in_a_storm_of_batches, 120)
+{
+	const char *err;
+	struct kid k;
+
+	for (int i = 0; i < rounds(40); i++) {
+		filter_spin = i * 7919 % 100003;
+		if (!kid_fork(&k)) {
+			err = threads_run(variant->thread, batches_until_filtered);
+			if (err)
+				fprintf(stderr, "# %s\n", err);
+			_exit(!!err);
+		}
+		ASSERT_EQ(0, kid_status(&k));
+	}
+}
+
+/* For a moment the main thread is on its first task: with the filters of now. */
+THREADS_TEST(filter, is_kept_by_who_has_to_let_its_spares_go)
+{
+	struct syslet_call calls[4];
+	int fd[2];
+
+	CHECK(!force_handoff(ring) && !forbid(0, __NR_mkdir));
+	CHECK(!call_plain(CALL(__NR_unshare, CLONE_FILES)));
+	CHECK(submit(ring, CALL(__NR_mkdir, P(EVIL_DIR), 0700), 0) == -FORBIDDEN);
+	CHECK(!force_handoff(ring) && !pipe(fd));
+	calls[0] = calls[3] = PUT(0, fd);
+	calls[1] = ENTRY(1, __NR_unshare, CLONE_FILES);
+	calls[2] = ENTRY(2, __NR_mkdir, P(EVIL_DIR), 0700);
+	CHECK(batch_all(ring, calls, 4, SYSLET_SYNC_OK) > 0);
+	CHECK(!calls[1].result && calls[2].result == -FORBIDDEN && pipe_bytes(fd) == 2);
+	CHECK(!force_handoff(ring) && !forbid(0, __NR_unshare));
+	CHECK(call_plain(CALL(__NR_unshare, CLONE_FILES)) == -FORBIDDEN);
+	CHECK(syslet_ret(unshare(CLONE_FILES)) == -FORBIDDEN && !force_handoff(ring));
+	return NULL;
+}
+
 /* --- calls in flight that are repeated -------------------------------------------------- */
 
 /* What becomes of the filters of a thread while its call is in flight. */
-enum since { SAME, ALLOWED, LOGGED, OWN_LATER, ALL_LATER_ALLOWED, ALL_LATER_FORBIDDEN, CRED_LATER };
+enum since {
+	SAME, ALLOWED, LOGGED, OWN_LATER, ALL_LATER_ALLOWED, ALL_LATER_FORBIDDEN, CRED_LATER,
+	/* a call of i386, and a filter for that number of one of the two ABIs */
+	I386_ALLOWED, I386_FORBIDDEN,
+};
 
 #define READ_FD		203
+#define I386_READ	3
 
 static bool filter_read(unsigned int flags, uint32_t action)
 {
@@ -454,6 +532,12 @@ static long all_later(void *action)
 	return !filter_read(SECCOMP_FILTER_FLAG_TSYNC, (uintptr_t)action);
 }
 
+static long all_later_i386(void *arch)
+{
+	return filter_arg(SECCOMP_FILTER_FLAG_TSYNC, (uintptr_t)arch, I386_READ, 0, READ_FD,
+			  SECCOMP_RET_ERRNO | FORBIDDEN);
+}
+
 static bool in_flight(enum since since, struct servant *s)
 {
 	switch (since) {
@@ -465,6 +549,10 @@ static bool in_flight(enum since since, struct servant *s)
 		return !servant_do(s, all_later, (void *)(SECCOMP_RET_ERRNO | FORBIDDEN));
 	case CRED_LATER:
 		return !syscall(__NR_setresgid, 1, -1, -1);
+	case I386_ALLOWED:
+		return !servant_do(s, all_later_i386, (void *)AUDIT_ARCH_X86_64);
+	case I386_FORBIDDEN:
+		return !servant_do(s, all_later_i386, (void *)AUDIT_ARCH_I386);
 	default:
 		return true;
 	}
@@ -472,7 +560,8 @@ static bool in_flight(enum since since, struct servant *s)
 
 static bool is_repeated(enum since since)
 {
-	return since != OWN_LATER && since != ALL_LATER_FORBIDDEN && since != CRED_LATER;
+	return since != OWN_LATER && since != ALL_LATER_FORBIDDEN && since != CRED_LATER &&
+	       since != I386_FORBIDDEN;
 }
 
 FIXTURE(repeat)
@@ -488,8 +577,12 @@ REPEAT(filter_of_the_thread_since, OWN_LATER);
 REPEAT(filter_of_all_since_allows_it, ALL_LATER_ALLOWED);
 REPEAT(filter_of_all_since_forbids_it, ALL_LATER_FORBIDDEN);
 REPEAT(other_credentials_since, CRED_LATER);
+REPEAT(filter_of_the_other_abi, I386_ALLOWED);
+REPEAT(filter_of_the_i386_abi, I386_FORBIDDEN);
 FIXTURE_SETUP(repeat)
 {
+	if (variant->since >= I386_ALLOWED && !have_ia32())
+		SKIP(return, "no IA32 emulation");
 	snprintf(self->group, sizeof(self->group), "/sys/fs/cgroup/repeat.%d", getpid());
 	rmdir(self->group);
 }
@@ -504,23 +597,45 @@ struct repeat_job {
 	struct servant	*s;
 };
 
+/* What both ABIs can address. */
+struct low {
+	struct indirect_registers	regs;
+	struct indirect_params		params;
+	struct syslet_ring		ring;
+	struct syslet_completion	comp[4];
+	char				c;
+};
+
+static long repeat_submit(struct repeat_job *job, struct low *low)
+{
+	low->regs = CALL(__NR_read, READ_FD, P(&low->c), 1);
+	low->params.syslet.completion_ring_ptr = P(&low->ring);
+	low->params.syslet.caller_data = 5;
+	if (job->since < I386_ALLOWED)
+		return sys_indirect(&low->regs, &low->params, sizeof(low->params), 0);
+	low->regs.nr = I386_READ;
+	return i386_call(__NR_indirect, P(&low->regs), P(&low->params), sizeof(low->params), 0);
+}
+
 /* The child: a call in flight while the parent stops all of us. */
 static void *repeat_main(void *arg)
 {
 	struct syslet_ring *ring = ring_alloc(4);
 	struct repeat_job *job = arg;
+	struct low *low = low_memory();
 	int fd[2];
-	char c = 0;
 
-	KID_CHECK(!pipe(fd) && dup2(fd[0], READ_FD) == READ_FD);
+	KID_CHECK(low && !pipe(fd) && dup2(fd[0], READ_FD) == READ_FD);
+	low->ring.elements = ARRAY_LEN(low->comp);
 	KID_CHECK(!force_handoff(ring) && before_flight(job->since));
-	KID_CHECK(submit(ring, CALL(__NR_read, READ_FD, P(&c), 1), 5) == -ESYSLETPENDING);
+	KID_CHECK(repeat_submit(job, low) == -ESYSLETPENDING);
 	KID_CHECK(in_flight(job->since, job->s));
 	KID_CHECK(kid_tell(&job->k) && kid_hear(&job->k));
 	if (is_repeated(job->since)) {
-		KID_CHECK(write(fd[1], "z", 1) == 1 && reap_one(ring, 5, 1) && c == 'z');
+		KID_CHECK(write(fd[1], "z", 1) == 1 && reap_one(&low->ring, 5, 1));
+		KID_CHECK(low->c == 'z');
 	} else {
-		KID_CHECK(reap_one(ring, 5, -EINTR) && !c);
+		KID_CHECK(reap_one(&low->ring, 5, -EINTR) && !low->c);
 	}
 	_exit(0);
 }

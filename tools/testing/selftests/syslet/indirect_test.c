@@ -284,21 +284,6 @@ TEST_F(indirect, accept_with_file_flags)
 	ASSERT_TRUE(has_flags(comp.status, O_CLOEXEC | O_NONBLOCK));
 }
 
-TEST_F(indirect, refused_while_traced)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (!pid) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		self->regs = CALL(__NR_read, 0, 0, 0);
-		_exit(sys_indirect(&self->regs, &self->params, sizeof(self->params), 0) == -EAGAIN ?
-		      0 : 1);
-	}
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_EQ(0, status);
-}
-
 /* A signalfd is read by whoever has the signals: the thread itself. */
 TEST_F(indirect, signalfd_read_is_refused)
 {

@@ -212,6 +212,11 @@ static int attr_set(const char *attr, const char *text)
 	return write_text(name, text);
 }
 
+static long servant_loads(void *arg)
+{
+	return load_profiles() ? 0 : -EIO;
+}
+
 #define APPARMOR_TEST(name)	\
 	THREADS_TEST_IF(lsm, name, have_apparmor(), "no lsm=...,apparmor")
 
@@ -228,6 +233,8 @@ APPARMOR_TEST(apparmor_profile_entered_with_calls_in_flight)
 		CHECK(attr_is("current", "syslet-confined (enforce)"));
 		err = opens_to(ring, CONFINED, -EACCES) ?: opens_to(ring, OTHER, 0);
 		CHECK(i != 1 || flight_end(&f, ring));
+		/* by a newer version of the same profile, too */
+		CHECK(i != 2 || servant_do(s, servant_loads, NULL) == 0);
 		CHECK(!force_handoff(ring));
 	}
 	CHECK(servant_do(s, servant_opens, CONFINED) == 0);
@@ -354,6 +361,42 @@ APPARMOR_TEST(apparmor_hat_left_with_a_wrong_token)
 		_exit(5);
 	}
 	CHECK(kid_status(&k) == SIGKILL);
+	return NULL;
+}
+
+/*
+ * With no_new_privs a thread may add profiles and take those away again: but not
+ * the one that it had at first, which is kept for its task.
+ */
+static int stack_and_unstack(struct syslet_ring *ring, bool handoff)
+{
+	if ((handoff && force_handoff(ring)) ||
+	    attr_set("current", "changeprofile syslet-confined") ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    attr_set("current", "stack syslet-other") ||
+	    open_plain(OTHER) != -EACCES || open_plain(CONFINED) != -EACCES)
+		return 100;
+	if (handoff && force_handoff(ring))
+		return 101;
+	if (attr_set("current", "changeprofile syslet-other") != -EPERM)
+		return 102;
+	if (handoff && force_handoff(ring))
+		return 103;
+	if (attr_set("current", "changeprofile syslet-confined"))
+		return 104;
+	return attr_is("current", "syslet-confined (enforce)") && !open_plain(OTHER) ? 0 : 105;
+}
+
+APPARMOR_TEST(apparmor_profiles_that_no_new_privs_allows)
+{
+	struct kid k;
+
+	CHECK(load_profiles());
+	for (int handoff = 0; handoff < 2; handoff++) {
+		if (!kid_fork(&k))
+			_exit(stack_and_unstack(ring_alloc(4), handoff));
+		CHECK(kid_status(&k) == 0);
+	}
 	return NULL;
 }
 

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * Description: under a filter that does not know indirect(2), set before or after
- * the queue was made, calls run on threads with the same results
+ * the queue was made, calls run on threads with the same results; under one that
+ * does, they are asynchronous, and it says of each what it would say of a plain one
  */
 #define _GNU_SOURCE
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include "test.h"
 
-/* System calls from 480 on give @err; or only the first of them. */
-static void filter_some(int err, bool one)
+/* System calls of which @op is true, with @nr, come to @action. */
+static void filter_calls(unsigned short op, unsigned int nr, unsigned int action)
 {
-	unsigned short test = one ? BPF_JEQ : BPF_JGE;
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | test | BPF_K, __NR_indirect, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned int)err),
+		BPF_JUMP(BPF_JMP | op | BPF_K, nr, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, action),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog prog = { .len = 4, .filter = code };
@@ -27,9 +29,10 @@ static void filter_some(int err, bool one)
 		_exit(SKIP);
 }
 
+/* System calls from 480 on give @err. */
 static void filter(int err)
 {
-	filter_some(err, false);
+	filter_calls(BPF_JGE, __NR_indirect, SECCOMP_RET_ERRNO | (unsigned int)err);
 }
 
 static void use(struct syslet_queue *q)
@@ -83,10 +86,73 @@ static void after_one(int err)
 	struct syslet_queue q;
 
 	CHECK_EQ(0, syslet_queue_init(&q, 4, 0));
-	filter_some(err, true);
+	filter_calls(BPF_JEQ, __NR_indirect, SECCOMP_RET_ERRNO | (unsigned int)err);
 	use(&q);
 	syslet_queue_exit(&q);
 }
+
+/* One that is filtered, among others that are not; alone, and in a batch. */
+static void use_filtered(struct syslet_queue *q, long want)
+{
+	struct syslet_completion c;
+	struct blocked b;
+
+	block(q, &b, 2);
+	CHECK_EQ(want, finish(q, syslet_call(q, 3, SYS_umask, 0, 0, 0, 0, 0, 0), 3));
+	CHECK_EQ(0, syslet_prep(q, 4, SYS_umask, 0, 0, 0, 0, 0, 0));
+	CHECK_EQ(0, syslet_prep_close(q, 5, -1));
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(0, syslet_wait(q, &c, NULL));
+		CHECK(c.caller_data == 4 || c.caller_data == 5);
+		CHECK_EQ(c.caller_data == 4 ? want : -EBADF, syslet_status(&c));
+	}
+	unblock(&b);
+	CHECK_EQ(0, syslet_wait(q, &c, NULL));
+	CHECK(c.caller_data == 2);
+	CHECK_EQ(1, syslet_status(&c));
+	close_blocked(&b);
+}
+
+static void forbidden(int err)
+{
+	int async = syslet_probe();
+	struct syslet_queue q;
+
+	filter_calls(BPF_JEQ, SYS_umask, SECCOMP_RET_ERRNO | (unsigned int)err);
+	CHECK_EQ(async, syslet_probe());
+	CHECK_EQ(0, syslet_queue_init(&q, 4, 0));
+	CHECK_EQ(async, syslet_is_async(&q));
+	use_filtered(&q, -err);
+	CHECK(!async || !q.on_threads);
+	syslet_queue_exit(&q);
+}
+
+#if defined(__x86_64__) && defined(REG_RAX)
+static void emulate(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_RAX] = info->si_syscall == SYS_umask ? 99 : -1;
+}
+
+/* A handler makes the call: in a batch that cannot be, so it is made otherwise. */
+static void trapped(int err)
+{
+	struct sigaction sa = { .sa_sigaction = emulate, .sa_flags = SA_SIGINFO };
+	struct syslet_queue q;
+
+	(void)err;
+	CHECK(sigaction(SIGSYS, &sa, NULL) == 0);
+	filter_calls(BPF_JEQ, SYS_umask, SECCOMP_RET_TRAP);
+	CHECK_EQ(0, syslet_queue_init(&q, 4, 0));
+	use_filtered(&q, 99);
+	syslet_queue_exit(&q);
+}
+#else
+static void trapped(int err)
+{
+	(void)err;
+}
+#endif
 
 static void in_child(void (*fn)(int err), int err)
 {
@@ -111,5 +177,10 @@ int main(void)
 	in_child(after, EPERM);
 	in_child(after_one, ENOSYS);
 	in_child(after_one, EPERM);
+	in_child(forbidden, EUCLEAN);
+	in_child(forbidden, EPERM);
+	in_child(forbidden, ENOSYS);
+	in_child(forbidden, EAGAIN);
+	in_child(trapped, 0);
 	return PASS;
 }

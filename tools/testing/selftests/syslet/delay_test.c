@@ -158,22 +158,14 @@ static bool hand_off_once(struct syslet_ring *ring)
 static int hand_off_again(struct syslet_ring *ring)
 {
 	struct blocker b[2];
-	long ret[2];
 
-	/* refused while it is traced */
-	for (int i = 0; i < 2; i++) {
-		ret[i] = blocker_begin(&b[i], ring, i);
-		if (ret[i] != -ESYSLETPENDING && ret[i] != -EAGAIN)
+	/* traced or not */
+	for (int i = 0; i < 2; i++)
+		if (blocker_begin(&b[i], ring, i) != -ESYSLETPENDING)
 			return 2;
-	}
-	for (int i = 0; i < 2; i++) {
-		if (ret[i] == -ESYSLETPENDING && blocker_end(&b[i], ring) != 1)
+	for (int i = 0; i < 2; i++)
+		if (blocker_end(&b[i], ring) != 1)
 			return 3;
-		if (ret[i] == -EAGAIN) {
-			close(b[i].fd[0]);
-			close(b[i].fd[1]);
-		}
-	}
 	return 0;
 }
 
@@ -235,6 +227,42 @@ static const char *traced(struct syslet_ring *ring)
 		CHECK(waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status));
 		CHECK(!ptrace(PTRACE_DETACH, pid, 0, 0));
 		spin((i * 7919) % 20011);
+	}
+	CHECK(!kill(pid, SIGKILL));
+	CHECK(waitpid(pid, &status, 0) == pid && status == SIGKILL);
+	return NULL;
+}
+
+/* The tracer stays: each interrupt gives a stop, and each call is seen from entry to exit. */
+static const char *interrupted(struct syslet_ring *ring)
+{
+	int i, status, n = rounds(100);
+	struct __ptrace_syscall_info info;
+	pid_t pid = handing_off(ring);
+	bool entry = false;
+
+	CHECK(pid > 0);
+	CHECK(!ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD));
+	for (i = 0; i < n; i++) {
+		CHECK(!ptrace(PTRACE_INTERRUPT, pid, 0, 0));
+		CHECK(waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status));
+		CHECK(status >> 8 == (SIGTRAP | PTRACE_EVENT_STOP << 8));
+		CHECK(!ptrace(PTRACE_CONT, pid, 0, 0));
+		spin((i * 7919) % 20011);
+	}
+	CHECK(!ptrace(PTRACE_INTERRUPT, pid, 0, 0));
+	CHECK(waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status));
+	for (i = 0; i < 3 * n; i++) {
+		CHECK(!ptrace(PTRACE_SYSCALL, pid, 0, 0));
+		if (i % 5 == 0)
+			CHECK(!ptrace(PTRACE_INTERRUPT, pid, 0, 0));
+		CHECK(waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status));
+		if (status >> 16 == PTRACE_EVENT_STOP)
+			continue;
+		CHECK(WSTOPSIG(status) == (SIGTRAP | 0x80));
+		CHECK(ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) > 0);
+		entry = !entry;
+		CHECK(info.op == (entry ? PTRACE_SYSCALL_INFO_ENTRY : PTRACE_SYSCALL_INFO_EXIT));
 	}
 	CHECK(!kill(pid, SIGKILL));
 	CHECK(waitpid(pid, &status, 0) == pid && status == SIGKILL);
@@ -577,7 +605,8 @@ TEST_F_TIMEOUT(delay, all_is_as_without_it, 240)
 		const char *(*fn)(struct syslet_ring *ring);
 	} storms[] = {
 		{ "signals", signals }, { "ends", ends }, { "killed", killed },
-		{ "stopped", stopped }, { "traced", traced }, { "observed", observed },
+		{ "stopped", stopped }, { "traced", traced }, { "interrupted", interrupted },
+		{ "observed", observed },
 		{ "contended", contended }, { "exits", exits }, { "reparented", reparented },
 		{ "execs", execs }, { "cancels", cancels },
 		{ "cancels_and_exits", cancels_and_exits },

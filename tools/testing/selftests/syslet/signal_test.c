@@ -456,4 +456,37 @@ TEST_F(signal, permission_goes_by_the_credentials_of_the_user_side)
 	ASSERT_EQ(0, kid_status(&k));
 }
 
+/*
+ * A stopped process takes no signals: those that were queued can be seen. To the
+ * group they come by way of its leader, a helper that blocks them all.
+ */
+TEST_F(signal, ignored_ones_to_the_process_group_are_not_queued)
+{
+	static const int ignored[] = { SIGWINCH, SIGCHLD, SIGUSR1 };
+	int status;
+	struct kid k;
+
+	if (!kid_fork(&k)) {
+		struct flight f;
+
+		KID_CHECK(!setpgid(0, 0) && signal(SIGUSR1, SIG_IGN) != SIG_ERR);
+		KID_CHECK(flight_begin(&f, self->ring) && kid_tell(&k));
+		kid_live(&k);
+	}
+	ASSERT_TRUE(kid_hear(&k));
+	ASSERT_EQ(0, kill(k.pid, SIGSTOP));
+	ASSERT_EQ(k.pid, waitpid(k.pid, &status, WUNTRACED));
+	for (unsigned int i = 0; i < ARRAY_LEN(ignored); i++) {
+		ASSERT_EQ(0, kill(k.pid, ignored[i]));
+		ASSERT_FALSE(status_has_signal(k.pid, k.pid, "ShdPnd", ignored[i]));
+		ASSERT_EQ(0, kill(-k.pid, ignored[i]));
+		ASSERT_FALSE(status_has_signal(k.pid, k.pid, "ShdPnd", ignored[i]));
+	}
+	/* but those that are not */
+	ASSERT_EQ(0, kill(-k.pid, SIGRTMIN));
+	ASSERT_TRUE(status_has_signal(k.pid, k.pid, "ShdPnd", SIGRTMIN));
+	ASSERT_EQ(0, kill(k.pid, SIGCONT));
+	ASSERT_TRUE(kid_end(&k));
+}
+
 TEST_HARNESS_MAIN

@@ -476,7 +476,9 @@ THREADS_TEST_IF(event, life_of_a_syslet_is_traced, have_event("syslet"), "no suc
 /* Counts the calls of that number by that TID, on one CPU. */
 static int count_calls(int cpu, long nr, pid_t tid)
 {
-	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr) };
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .disabled = 1,
+	};
 	char text[64];
 	int fd;
 
@@ -485,7 +487,8 @@ static int count_calls(int cpu, long nr, pid_t tid)
 	attr.config = atoi(text);
 	fd = syscall(__NR_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	snprintf(text, sizeof(text), "id == %ld && common_pid == %d", nr, tid);
-	return fd >= 0 && ioctl(fd, PERF_EVENT_IOC_SET_FILTER, text) ? -1 : fd;
+	return fd >= 0 && !ioctl(fd, PERF_EVENT_IOC_SET_FILTER, text) &&
+	       !ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) ? fd : -1;
 }
 
 /* Another process does: a thread that has made events is not handed off. */

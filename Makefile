@@ -3,7 +3,8 @@
 # The way in: see README. Everything is built below build/.
 #
 # GUEST=normal|debug|kcsan picks a kernel, LIMIT=seconds bounds a guest, V=1 shows
-# the commands of the library's build. SECONDS and SEED are for make stress.
+# the commands of the library's build. SECONDS and SEED are for make stress and
+# make fuzz.
 GUEST	?= normal
 SECONDS	?= 60
 export GUEST LIMIT SHARE QEMU_OPTS TREE
@@ -50,6 +51,11 @@ check-kcsan:
 stress: image
 	@vm/stress.sh "$(SECONDS)" $(SEED)
 
+# What fuzzing is to find, a kernel for debugging tells.
+fuzz: GUEST := $(if $(filter file,$(origin GUEST)),debug,$(GUEST))
+fuzz: image
+	@vm/fuzz.sh "$(SECONDS)" $(SEED)
+
 bench: image
 	@vm/bench.sh
 
@@ -65,4 +71,4 @@ lint:
 clean:
 	rm -rf build
 
-.PHONY: all help kernel lib install lib-check deb-check image run check check-debug check-kcsan stress bench guest shell lint clean
+.PHONY: all help kernel lib install lib-check deb-check image run check check-debug check-kcsan stress fuzz bench guest shell lint clean

@@ -27,6 +27,7 @@ cp "$top/vm/compare.sh" "$root/usr/local/bin/compare"
 cp "$top/vm/guest-check.sh" "$root/usr/local/bin/check"
 cp "$top/vm/guest-leaks.sh" "$root/usr/local/bin/leaks"
 cp "$top/vm/guest-disk.sh" "$root/usr/local/bin/disk"
+cp "$top/vm/guest-fuzz.sh" "$root/usr/local/bin/fuzz"
 cp "$top/vm/guest-tools.sh" "$root/usr/local/bin/tools"
 for f in strace gdb; do
 	[ ! -x "/usr/bin/$f" ] || cp "/usr/bin/$f" "$root/usr/bin/"

@@ -4,6 +4,7 @@
 #define __SYSLET_STRESS_H
 
 #define SYSLET_NO_HARNESS
+#include "chance.h"
 #include "common.h"
 
 #define MAX_WORKERS	16
@@ -13,58 +14,6 @@
 #define ALL_CALLS	(MAX_THREADS * MAX_CALLS)
 /* A worker's own, and one for a child of each of its threads. */
 #define WORKER_SLOTS	(1 + MAX_THREADS)
-
-/* --- chance: what a worker does is decided by (seed, serial number) -------- */
-
-struct rng {
-	uint64_t state;
-};
-
-/* splitmix64 */
-static inline uint64_t rnd64(struct rng *r)
-{
-	uint64_t z = r->state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
-
-/* 0 .. n - 1 */
-static inline unsigned int rnd(struct rng *r, unsigned int n)
-{
-	return rnd64(r) % n;
-}
-
-/* True once in n times. */
-static inline bool once_in(struct rng *r, unsigned int n)
-{
-	return !rnd(r, n);
-}
-
-static inline struct rng rng_of(uint64_t seed, uint64_t a, uint64_t b)
-{
-	struct rng r = { seed };
-
-	r.state = rnd64(&r) ^ a;
-	r.state = rnd64(&r) ^ b;
-	return r;
-}
-
-static inline uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
-}
-
-static inline void sleep_us(unsigned int us)
-{
-	struct timespec ts = { .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 };
-
-	nanosleep(&ts, NULL);
-}
 
 /* --- what parent and workers share ----------------------------------------- */
 

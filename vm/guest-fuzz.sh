@@ -24,7 +24,7 @@ counts=$work/counts
 shares="own:40 trinity:10 trinity-syslet:20 stress-ng:10 stress-ng-syslet:20"
 # The longest that one seed is at work.
 round=60
-[ "$seconds" -gt 600 ] || round=20
+[ "$seconds" -gt 1200 ] || round=20
 rc=0
 
 # Left out are those that fail, or do nothing, by themselves here: they need
@@ -164,7 +164,7 @@ round_trinity()
 {
 	# shellcheck disable=SC2086 # lists
 	box_run timeout -s INT -k 10 "$1" env $preload ${preload:+SYSLET_PRELOAD=leave} \
-		"$top/bin/trinity" -q -q -l off -a64 -s "$2" -C 4 -V /dev --disable-fds=sockets \
+		"$top/bin/trinity" -q -q -l off -a64 -s "$2" -C 8 -V /dev --disable-fds=sockets \
 		${preload:+--disable-fds=perf -x perf_event_open -x io_uring_setup} \
 		-x socket -x socketpair -x accept -x accept4
 	calls=$(sed -n 's/.*Ran \([0-9]*\) syscalls.*/\1/p' "$work/out" | tail -n 1)

@@ -76,7 +76,7 @@ say "man"
 lib/libsyslet/tests/man-pages lint || rc=1
 
 say "codespell"
-git ls-files | grep -v '^LICENSES' | xargs codespell -L bu,busses,te,iput,useable || rc=1
+git ls-files | grep -v '^LICENSES' | xargs codespell -L bu,busses,te,iput,useable,inout || rc=1
 
 say "shellcheck"
 shellcheck -x -e SC2317 vm/*.sh .ci/run vm/init lib/libsyslet/tests/run \

@@ -18,16 +18,13 @@
  *		(fuzz_hostile.c)
  *
  * What a thread does depends on the seed and on the numbers of worker, run and
- * thread; when it happens does not. -r makes one run again, with all its
- * threads; on a debug kernel delays at the points of a handoff are turned on
- * and off meanwhile.
+ * thread; when it happens does not. -r begins with one run, which has all its
+ * threads again. fuzz_outer.c has what happens meanwhile from outside.
  */
 #include "fuzz.h"
 
 #include <stdarg.h>
 
-#define CGROUP	"/sys/fs/cgroup/fuzz-own"
-#define DELAY	"/sys/kernel/debug/syslet/delay"
 /* A worker that makes no progress for so long hangs. */
 #define HANG_MS	(shared->slow ? 600000 : 240000)
 
@@ -61,18 +58,6 @@ static void __attribute__((noreturn)) die(const char *what)
 	exit(2);
 }
 
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok;
-
-	if (fd < 0)
-		return false;
-	ok = write(fd, text, strlen(text)) == strlen(text);
-	close(fd);
-	return ok;
-}
-
 /* --- limits ---------------------------------------------------------------- */
 
 static void cgroup_make(void)
@@ -80,7 +65,7 @@ static void cgroup_make(void)
 	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory +pids");
 	if (mkdir(CGROUP, 0755) && errno != EEXIST)
 		die(CGROUP);
-	if (!write_file(CGROUP "/pids.max", "500") ||
+	if (!write_file(CGROUP "/pids.max", PIDS_MAX) ||
 	    !write_file(CGROUP "/memory.max", "700M"))
 		die("limits of " CGROUP);
 }
@@ -172,27 +157,9 @@ static bool all_alive(void)
 	return true;
 }
 
-/* Delays at some points of a handoff, now and then. */
-static void change_delays(struct rng *r)
-{
-	static const char * const points[] = {
-		"arm", "offer", "wake", "sleep", "park", "take", "check", "move", "adopted",
-		"withdraw", "finish", "posted", "clone", "retire", "exit", "kill",
-	};
-	char line[64];
-
-	if (!write_file(DELAY, "off\n"))
-		return;
-	for (unsigned int i = rnd(r, 5); i-- > 0;) {
-		snprintf(line, sizeof(line), "%s %u\n", points[rnd(r, ARRAY_LEN(points))],
-			 rnd(r, 8) ? rnd(r, 2000) : rnd(r, 20000));
-		write_file(DELAY, line);
-	}
-}
-
 static bool supervise(unsigned int seconds)
 {
-	uint64_t end = now_ms() + seconds * 1000ull, change = 0;
+	uint64_t end = now_ms() + seconds * 1000ull;
 	struct rng r = rng_of(shared->seed, 1, 1);
 
 	while (now_ms() < end && !shared->failed) {
@@ -201,11 +168,8 @@ static bool supervise(unsigned int seconds)
 			dump();
 			return false;
 		}
-		if (now_ms() > change) {
-			change_delays(&r);
-			change = now_ms() + 500 + rnd(&r, 3000);
-		}
-		sleep_us(20000);
+		outer_disturb(&r);
+		sleep_us(rnd(&r, 40000));
 	}
 	return true;
 }
@@ -296,7 +260,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < nr_workers; i++)
 		start_worker(i);
 	ok = supervise(seconds);
-	write_file(DELAY, "off\n");
+	outer_end();
 	if (shared->failed) {
 		fprintf(stderr, "fuzz: %s\n", shared->message);
 		dump();

@@ -48,6 +48,18 @@ static inline void count(enum count what)
 /* Says why, and which run that was; ends the process. */
 void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *fmt, ...);
 
+/* --- fuzz_outer.c: what happens to all runs ------------------------------------ */
+
+#define CGROUP		"/sys/fs/cgroup/fuzz-own"
+#define PIDS_MAX	"500"
+/* Of a kernel for debugging. */
+#define DELAY		"/sys/kernel/debug/syslet/delay"
+
+bool write_file(const char *path, const char *text);
+/* One thing, or nothing. */
+void outer_disturb(struct rng *r);
+void outer_end(void);
+
 /* --- fuzz_args.c: what calls are made of ------------------------------------ */
 
 enum { F_PIPE_R, F_PIPE_W, F_SOCK_A, F_SOCK_B, F_EVENT, F_EPOLL, F_TIMER, F_INOTIFY,

@@ -3,63 +3,13 @@
  * A hostile run of the fuzzer: submitters, with all that they use in one arena;
  * scribblers, who write to it and take its pages away; both disturb the process
  * as a whole.
- *
- * The program reads and writes the arena by poke(), which survives that there
- * is nothing.
+ * The memory is in fuzz_memory.c, the process in fuzz_disturb.c.
  */
-#include "fuzz.h"
-
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/io_uring.h>
-#include <linux/seccomp.h>
-#include <linux/userfaultfd.h>
-#include <setjmp.h>
-#include <sys/ioctl.h>
-#include <sys/personality.h>
-
-#define MAX_THREADS	8
-/* Pages of the arena: see fuzz_args.c for the first two. */
-#define RING_PAGE	4
-#define RING_PAGES	8
-#define REGS_PAGE	16
-#define PARAMS_PAGE	17
-#define BATCH_PAGE	18
-#define BATCH_PAGES	4
+#include "fuzz_hostile.h"
 
 static struct rng thread_rng[MAX_THREADS];
 static _Atomic int nr_threads;
-static _Atomic pid_t tids[MAX_THREADS];
-static int uffd = -1;
-static __thread sigjmp_buf *escape;
-
-static char *page(unsigned int nr)
-{
-	return arena.base + nr * PAGE;
-}
-
-/* --- memory that may not be there ------------------------------------------------- */
-
-static void on_fault(int sig)
-{
-	if (escape)
-		siglongjmp(*escape, 1);
-	_exit(1);
-}
-
-static bool poke(void *to, const void *from, size_t len)
-{
-	sigjmp_buf here;
-	bool ok = false;
-
-	if (!sigsetjmp(here, 0)) {
-		escape = &here;
-		memcpy(to, from, len);
-		ok = true;
-	}
-	escape = NULL;
-	return ok;
-}
+_Atomic pid_t tids[MAX_THREADS];
 
 /* --- submitters -------------------------------------------------------------------- */
 
@@ -190,135 +140,6 @@ static void do_cancel(struct rng *r, bool i386)
 		sys_any(false, __NR_syslet_cancel, ring, data, rnd(r, 16) ? 0 : any_word(r), 0, 0);
 }
 
-/* --- rings that are written to, and go away ------------------------------------------- */
-
-static uint32_t any_count(struct rng *r)
-{
-	return once_in(r, 2) ? rnd(r, 70) : any_word(r);
-}
-
-static void make_ring(struct rng *r, char *at)
-{
-	struct syslet_ring head = { .elements = 1u << rnd(r, 9) };
-
-	if (once_in(r, 4))
-		head.kernel_head = head.user_tail = any_word(r);
-	poke(at, &head, sizeof(head));
-}
-
-static void scribble_ring(struct rng *r)
-{
-	char *at = page(RING_PAGE + rnd(r, RING_PAGES)) + (once_in(r, 3) ? PAGE - 16 : 0);
-	uint32_t value = any_count(r), head = 0;
-
-	switch (rnd(r, 6)) {
-	case 0:
-		poke(at, &value, 4);
-		break;
-	case 1:
-		poke(at + 4, &value, 4);
-		break;
-	case 2:
-		value = once_in(r, 2) ? 1u << rnd(r, 32) : value;
-		poke(at + 8, &value, 4);
-		break;
-	case 3 ... 4:
-		/* all taken */
-		poke(&head, at, 4);
-		poke(at + 4, &head, 4);
-		break;
-	case 5:
-		make_ring(r, at);
-		break;
-	}
-}
-
-static void map_ring(struct rng *r, char *at, size_t len, int flags)
-{
-	int fd = flags & MAP_SHARED ? arena.fd[F_MEMFD] : -1;
-
-	/* the same page may be at two places */
-	mmap(at, len, PROT_READ | PROT_WRITE, MAP_FIXED | flags, fd,
-	     fd < 0 ? 0 : rnd(r, RING_PAGES) * PAGE);
-	if (!once_in(r, 4))
-		make_ring(r, at);
-}
-
-static void take_ring_away(struct rng *r)
-{
-	char *at = page(RING_PAGE + rnd(r, RING_PAGES));
-	size_t len = PAGE << rnd(r, 2);
-	struct uffdio_register reg = {
-		.range = { P(at), PAGE }, .mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-
-	switch (rnd(r, 10)) {
-	case 0:
-		munmap(at, len);
-		break;
-	case 1:
-		mprotect(at, len, rnd(r, 4) & (PROT_READ | PROT_WRITE));
-		break;
-	case 2:
-		/* away, and back */
-		mremap(at, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, page(50));
-		sleep_us(rnd(r, 500));
-		mremap(page(50), PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, at);
-		break;
-	case 3:
-		madvise(at, len, once_in(r, 2) ? MADV_DONTNEED : MADV_REMOVE);
-		break;
-	case 4:
-		fallocate(arena.fd[F_MEMFD], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			  rnd(r, RING_PAGES) * PAGE, PAGE);
-		break;
-	case 5:
-		ftruncate(arena.fd[F_MEMFD], rnd(r, RING_PAGES) * PAGE) ?:
-			ftruncate(arena.fd[F_MEMFD], ARENA_SIZE);
-		break;
-	case 6:
-		madvise(at, PAGE, MADV_DONTNEED);
-		ioctl(uffd, UFFDIO_REGISTER, &reg);
-		break;
-	default:
-		map_ring(r, at, len, once_in(r, 2) ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS);
-	}
-}
-
-/* Faults of userfaultfd are answered after a while, or not. */
-static void *pager(void *arg)
-{
-	struct rng *r = arg;
-	struct uffdio_range range = { P(arena.base), ARENA_SIZE };
-
-	for (;;) {
-		struct uffdio_zeropage zero = { .range.len = PAGE };
-		struct uffd_msg msg;
-
-		if (read(uffd, &msg, sizeof(msg)) != sizeof(msg)) {
-			sleep_us(1000);
-			continue;
-		}
-		sleep_us(rnd(r, 4) ? rnd(r, 300) : rnd(r, 100000));
-		zero.range.start = msg.arg.pagefault.address & ~(PAGE - 1);
-		if (!once_in(r, 16))
-			ioctl(uffd, UFFDIO_ZEROPAGE, &zero);
-		else
-			ioctl(uffd, UFFDIO_UNREGISTER, &range);
-	}
-	return NULL;
-}
-
-static void open_userfaultfd(struct rng *r)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	pthread_t t;
-
-	uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
-	if (uffd >= 0 && !ioctl(uffd, UFFDIO_API, &api))
-		pthread_create(&t, NULL, pager, r);
-}
-
 /* --- structs that change while they are used -------------------------------------------- */
 
 static void rewrite(struct rng *r)
@@ -347,248 +168,9 @@ static void rewrite(struct rng *r)
 	}
 }
 
-/* --- disturbances of the whole ------------------------------------------------------------ */
-
-static void *thread_main(void *arg);
-
-static void start_thread(struct rng *r)
-{
-	int nr = nr_threads++;
-	pthread_t t;
-
-	if (nr >= MAX_THREADS) {
-		nr_threads--;
-		return;
-	}
-	thread_rng[nr] = rng_of(rnd64(r), nr, 0);
-	if (!pthread_create(&t, NULL, thread_main, &thread_rng[nr]))
-		pthread_detach(t);
-}
-
-static void signal_someone(struct rng *r)
-{
-	static const int signals[] = { SIGUSR1, SIGUSR2, SIGALRM, SIGCHLD, SIGIO, SIGPIPE, 34, 40 };
-	pid_t tid = tids[rnd(r, MAX_THREADS)];
-	int sig = signals[rnd(r, ARRAY_LEN(signals))];
-
-	if (once_in(r, 3))
-		kill(getpid(), sig);
-	else if (tid)
-		syscall(__NR_tgkill, getpid(), tid, sig);
-}
-
-/* Stop, or trace, the parent for a moment. */
-static void bother_parent(struct rng *r)
-{
-	pid_t parent = getppid(), tid = tids[rnd(r, MAX_THREADS)] ?: parent;
-	int status;
-
-	if (once_in(r, 2)) {
-		kill(parent, SIGSTOP);
-		sleep_us(rnd(r, 5000));
-		kill(parent, SIGCONT);
-		return;
-	}
-	if (ptrace(PTRACE_SEIZE, tid, 0, once_in(r, 2) ? PTRACE_O_TRACESYSGOOD : 0))
-		return;
-	ptrace(PTRACE_INTERRUPT, tid, 0, 0);
-	for (int i = rnd(r, 20); i-- > 0;) {
-		if (waitpid(tid, &status, __WALL | WNOHANG) == tid)
-			ptrace(once_in(r, 2) ? PTRACE_SYSCALL : PTRACE_CONT, tid, 0, 0);
-		sleep_us(rnd(r, 500));
-	}
-	/* else its end detaches */
-	if (once_in(r, 2))
-		ptrace(PTRACE_DETACH, tid, 0, 0);
-}
-
-static void __attribute__((noreturn)) exec_again(void)
-{
-	char fd[16], w[16], n[16];
-	char *args[] = { "fuzz", "-x", fd, w, n, NULL };
-
-	snprintf(fd, sizeof(fd), "%d", shared_fd);
-	snprintf(w, sizeof(w), "%u", worker);
-	snprintf(n, sizeof(n), "%u", run);
-	fcntl(shared_fd, F_SETFD, 0);
-	execv("/proc/self/exe", args);
-	_exit(0);
-}
-
-static void step(struct rng *r);
-
-static void have_child(struct rng *r)
-{
-	struct rng mine = rng_of(rnd64(r), 7, 7);
-
-	if (fork())
-		return;
-	if (once_in(&mine, 2))
-		bother_parent(&mine);
-	for (int i = rnd(&mine, 30); i-- > 0;)
-		step(&mine);
-	if (once_in(&mine, 3))
-		exec_again();
-	_exit(0);
-}
-
-static void filter_calls(void)
-{
-	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	struct sock_fprog prog = { .len = 1, .filter = &allow };
-
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog);
-}
-
-static void use_cpu_timer(struct rng *r)
-{
-	struct itimerspec its = { .it_value.tv_nsec = 1000000 * (1 + rnd(r, 20)) };
-	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
-	timer_t timer;
-
-	if (timer_create(once_in(r, 2) ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID,
-			 &ev, &timer))
-		return;
-	timer_settime(timer, 0, &its, NULL);
-	if (once_in(r, 2))
-		timer_delete(timer);
-}
-
-static void run_on(struct rng *r)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(rnd(r, 2), &cpus);
-	if (once_in(r, 2))
-		CPU_SET(1, &cpus);
-	sched_setaffinity(once_in(r, 2) ? 0 : tids[rnd(r, MAX_THREADS)], sizeof(cpus), &cpus);
-}
-
-static void schedule_as(struct rng *r)
-{
-	struct sched_param param = {};
-
-	sched_setscheduler(0, once_in(r, 2) ? SCHED_BATCH : SCHED_IDLE, &param);
-	if (once_in(r, 2))
-		sched_setscheduler(0, SCHED_OTHER, &param);
-}
-
-static void unshare_some(struct rng *r)
-{
-	static const int what[] = {
-		CLONE_FILES, CLONE_FS, CLONE_SYSVSEM, CLONE_NEWUSER, CLONE_NEWUSER | CLONE_NEWNS,
-		CLONE_NEWUSER | CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWPID,
-		CLONE_NEWUSER | CLONE_NEWIPC | CLONE_NEWUTS, CLONE_NEWCGROUP, CLONE_NEWTIME,
-	};
-
-	unshare(what[rnd(r, ARRAY_LEN(what))]);
-}
-
-static void limit_something(struct rng *r)
-{
-	struct rlimit limit = { rnd(r, 200), 1000 };
-
-	setrlimit(once_in(r, 2) ? RLIMIT_NPROC : RLIMIT_SIGPENDING, &limit);
-}
-
-/* Rare ones, which change what comes after them for good. */
-static void change_for_good(struct rng *r)
-{
-	struct io_uring_params uring = {};
-
-	switch (rnd(r, 14)) {
-	case 0:
-		filter_calls();
-		break;
-	case 1 ... 2:
-		use_cpu_timer(r);
-		break;
-	case 3:
-		syscall(__NR_io_uring_setup, 4, &uring);
-		break;
-	case 4 ... 5:
-		unshare_some(r);
-		break;
-	case 6:
-		limit_something(r);
-		break;
-	case 7:
-		nice(1);
-		break;
-	case 8:
-		schedule_as(r);
-		break;
-	case 9:
-		personality(rnd(r, 2) * ADDR_NO_RANDOMIZE);
-		break;
-	case 10:
-		setresuid(-1, getuid(), -1);
-		setresgid(getgid(), -1, -1);
-		break;
-	case 11:
-		prctl(PR_SET_DUMPABLE, rnd(r, 2), 0, 0, 0);
-		break;
-	case 12:
-		prctl(PR_SET_CHILD_SUBREAPER, rnd(r, 2), 0, 0, 0);
-		break;
-	case 13:
-		setsid();
-		break;
-	}
-}
-
-static void end_thread_or_all(struct rng *r)
-{
-	switch (rnd(r, 8)) {
-	case 0:
-		exec_again();
-	case 1:
-		_exit(0);
-	case 2:
-		kill(getpid(), once_in(r, 2) ? SIGKILL : SIGABRT);
-		break;
-	default:
-		syscall(__NR_exit, 0);
-	}
-}
-
-static void disturb(struct rng *r)
-{
-	switch (rnd(r, 40)) {
-	case 0 ... 13:
-		signal_someone(r);
-		break;
-	case 14 ... 19:
-		have_child(r);
-		break;
-	case 20 ... 23:
-		start_thread(r);
-		break;
-	case 24 ... 28:
-		run_on(r);
-		break;
-	case 29 ... 32:
-		dup2(arena.fd[rnd(r, F_NR)], arena.fd[rnd(r, F_NR)]);
-		break;
-	case 33:
-		close(arena.fd[rnd(r, F_NR)]);
-		break;
-	case 34 ... 37:
-		if (once_in(r, 4))
-			change_for_good(r);
-		break;
-	case 38 ... 39:
-		if (once_in(r, 6))
-			end_thread_or_all(r);
-		break;
-	}
-}
-
 /* --- threads --------------------------------------------------------------------------------- */
 
-static void step(struct rng *r)
+void hostile_step(struct rng *r)
 {
 	bool i386 = once_in(r, 3);
 
@@ -647,8 +229,22 @@ static void *thread_main(void *arg)
 
 	tids[i] = syscall(__NR_gettid);
 	while (left-- && !shared->stop)
-		step(r);
+		hostile_step(r);
 	return NULL;
+}
+
+void hostile_thread(struct rng *r)
+{
+	int nr = nr_threads++;
+	pthread_t t;
+
+	if (nr >= MAX_THREADS) {
+		nr_threads--;
+		return;
+	}
+	thread_rng[nr] = rng_of(rnd64(r), nr, 0);
+	if (!pthread_create(&t, NULL, thread_main, &thread_rng[nr]))
+		pthread_detach(t);
 }
 
 static void *scribbler_main(void *arg)
@@ -700,7 +296,7 @@ void run_hostile(struct rng *r, bool again)
 	nr_threads = 1;
 	thread_rng[0] = rng_of(shared->seed, (uint64_t)worker << 32 | run, 50 + again);
 	for (i = 1; i < n; i++)
-		start_thread(r);
+		hostile_thread(r);
 	thread_main(&thread_rng[0]);
 	/* the main thread may be the first to go */
 	if (once_in(r, 3))

@@ -9,8 +9,8 @@
 #   SHARE=dir           host directory that the guest sees as /mnt/share
 #   DISKS="file ..."    disk images, /dev/vda and on
 #   ICOUNT=1            one CPU whose clock counts instructions, for measuring
-#   FUZZ=1              programs may do what the kernel complains of: use up the
-#                       memory of their cgroup, mount with options of old
+#   FUZZ=1              programs may do what the kernel complains of: crash, use up
+#                       the memory of their cgroup, mount with options of old
 #   QEMU_OPTS=          more options for QEMU
 #   APPEND=             more words on the kernel command line
 #
@@ -124,7 +124,7 @@ if [ "$guest" = kcsan ]; then
 fi
 if [ -n "${FUZZ:-}" ]; then
 	awk '/ invoked oom-killer: / { skip = 1 }
-		!skip && !/WARNING: The mand mount option/ { print }
+		!skip && !/WARNING: The mand mount option| traps: / { print }
 		/[Oo]ut of memory: Killed process|Out of memory and no killable/ { skip = 0 }' \
 		"$work/console" >"$work/fuzz"
 	mv "$work/fuzz" "$work/console"

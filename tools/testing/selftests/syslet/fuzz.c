@@ -226,6 +226,7 @@ int main(int argc, char **argv)
 {
 	unsigned int seconds = 60, only_worker, only_run;
 	uint64_t begun = now_ms();
+	struct rng r;
 	bool ok;
 	int opt;
 
@@ -257,13 +258,15 @@ int main(int argc, char **argv)
 	cgroup_make();
 	printf("fuzz: seed %lu, %u seconds, %u workers\n", shared->seed, seconds, nr_workers);
 	fflush(stdout);
+	r = rng_of(shared->seed, 2, 2);
+	outer_begin(&r);
 	for (unsigned int i = 0; i < nr_workers; i++)
 		start_worker(i);
 	ok = supervise(seconds);
 	outer_end();
 	if (shared->failed) {
-		fprintf(stderr, "fuzz: %s\n", shared->message);
 		dump();
+		fprintf(stderr, "fuzz: %s\n", shared->message);
 	}
 	shared->stop = true;
 	ok = end_all() && ok && !shared->failed;

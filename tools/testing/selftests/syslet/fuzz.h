@@ -56,6 +56,7 @@ void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *fmt, ...);
 #define DELAY		"/sys/kernel/debug/syslet/delay"
 
 bool write_file(const char *path, const char *text);
+void outer_begin(struct rng *r);
 /* One thing, or nothing. */
 void outer_disturb(struct rng *r);
 void outer_end(void);

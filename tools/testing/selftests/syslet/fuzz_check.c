@@ -361,9 +361,10 @@ void run_checked(struct rng *r)
 		threads[i].calls = calls + i * CALLS;
 		threads[i].left = 100 + rnd(r, 600);
 	}
+	/* unless there may be no more tasks */
 	for (unsigned int i = 0; i < nr_threads; i++)
 		if (pthread_create(&threads[i].pthread, NULL, thread_main, &threads[i]))
-			fail("pthread_create");
+			_exit(0);
 	pest(r);
 	wait_for_all(r);
 	count(C_checked);

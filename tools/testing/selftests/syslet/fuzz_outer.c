@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What happens to the runs of the fuzzer from outside: someone looks at them, the
- * administrator changes limits, their cgroup freezes; on a kernel for debugging,
- * delays at the points of a handoff.
+ * What happens to the runs of the fuzzer from outside: someone looks at them,
+ * limits change, their cgroup freezes, calls are traced; on a kernel for
+ * debugging, delays at the points of a handoff.
  */
 #include "fuzz.h"
 
@@ -103,18 +103,9 @@ void outer_disturb(struct rng *r)
 		for_a_moment(CGROUP "/pids.max", "20", PIDS_MAX, r);
 		break;
 	case 3:
-		for_a_moment(TRACING "syslet/enable", "1", "0", r);
-		break;
-	case 4:
-		for_a_moment(TRACING "raw_syscalls/enable", "1", "0", r);
-		break;
-	case 5:
-		for_a_moment("/proc/sys/kernel/syslet_disabled", once_in(r, 2) ? "1" : "2", "0", r);
-		break;
-	case 6:
 		for_a_moment("/proc/sys/kernel/syslet_max_spares", "3", "16384", r);
 		break;
-	case 7 ... 40:
+	case 4 ... 40:
 		tid = any_task(r);
 		if (tid)
 			look_at(tid, r);
@@ -122,7 +113,21 @@ void outer_disturb(struct rng *r)
 	}
 }
 
+/*
+ * Before anything runs, and not now and then: with more than one CPU, QEMU 7.2
+ * may go on running the breakpoint by which the kernel changes its code for
+ * that, after it has gone ("Oops: int3").
+ */
+void outer_begin(struct rng *r)
+{
+	if (once_in(r, 4))
+		write_file(TRACING "syslet/enable", "1");
+	if (once_in(r, 8))
+		write_file(TRACING "raw_syscalls/enable", "1");
+}
+
 void outer_end(void)
 {
 	write_file(DELAY, "off\n");
+	write_file(TRACING "enable", "0");
 }

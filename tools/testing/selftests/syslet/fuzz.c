@@ -44,7 +44,7 @@ void fail(const char *fmt, ...)
 	/* the first one tells */
 	if (atomic_compare_exchange_strong(&shared->failed, &no, true)) {
 		n = snprintf(shared->message, sizeof(shared->message),
-			     "seed %lu, run %u.%u: ", shared->seed, worker, run);
+			     "seed %lu, worker.run %u.%u: ", shared->seed, worker, run);
 		va_start(ap, fmt);
 		vsnprintf(shared->message + n, sizeof(shared->message) - n, fmt, ap);
 		va_end(ap);
@@ -267,6 +267,8 @@ int main(int argc, char **argv)
 	if (shared->failed) {
 		dump();
 		fprintf(stderr, "fuzz: %s\n", shared->message);
+		fprintf(stderr, "fuzz: to begin with a run: make guest CMD='/opt/syslet-tests/fuzz -s %lu -r WORKER.RUN'\n",
+			shared->seed);
 	}
 	shared->stop = true;
 	ok = end_all() && ok && !shared->failed;

@@ -184,7 +184,8 @@ static void one_call(struct thread *t)
 }
 
 /* Entries behind those that were run have no completions. */
-static void batch_told(struct checked **c, unsigned int n, const struct syslet_call *batch, long ret)
+static void batch_told(struct checked **c, unsigned int n, const struct syslet_call *batch,
+		       long ret)
 {
 	if (ret > (long)n)
 		fail("a batch of %u, and %ld were run", n, ret);

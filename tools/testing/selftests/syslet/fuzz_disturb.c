@@ -4,9 +4,11 @@
 
 #include <linux/filter.h>
 #include <linux/io_uring.h>
+#include <linux/ptrace.h>
 #include <linux/seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/personality.h>
+#include <sys/user.h>
 
 void signal_someone(struct rng *r)
 {
@@ -20,29 +22,81 @@ void signal_someone(struct rng *r)
 		syscall(__NR_tgkill, getpid(), tid, sig);
 }
 
+/* What a debugger may do to a thread that has stopped. */
+static void change_stopped(pid_t tid, struct rng *r)
+{
+	struct ptrace_syscall_info info;
+	struct user_regs_struct regs;
+
+	switch (rnd(r, 8)) {
+	case 0 ... 2:
+		ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info);
+		break;
+	case 3 ... 4:
+		if (!ptrace(PTRACE_GETREGS, tid, 0, &regs))
+			ptrace(PTRACE_SETREGS, tid, 0, &regs);
+		break;
+	case 5:
+		/* another call, or none */
+		ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, orig_rax),
+		       rnd(r, 4) ? rnd(r, 64) : (uint64_t)-1);
+		break;
+	case 6:
+		ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, rax), any_word(r));
+		break;
+	}
+}
+
+static void let_go_on(pid_t tid, struct rng *r)
+{
+	static const int how[] = {
+		PTRACE_SYSCALL, PTRACE_SYSCALL, PTRACE_SYSCALL, PTRACE_CONT, PTRACE_SINGLESTEP,
+		PTRACE_SYSEMU, PTRACE_LISTEN,
+	};
+
+	ptrace(how[rnd(r, ARRAY_LEN(how))], tid, 0, once_in(r, 30) ? SIGUSR1 : 0);
+}
+
+/* Trace a thread for a while; our end detaches, or that of the whole process. */
+static void trace_one(pid_t tid, struct rng *r)
+{
+	unsigned long options = rnd(r, 2) * PTRACE_O_TRACESYSGOOD | rnd(r, 256) << 1;
+	int status;
+
+	if (once_in(r, 8))
+		options |= PTRACE_O_EXITKILL;
+	if (once_in(r, 4) ? ptrace(PTRACE_ATTACH, tid, 0, 0) :
+			    ptrace(PTRACE_SEIZE, tid, 0, options))
+		return;
+	ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+	for (int i = rnd(r, 100); i-- > 0;) {
+		if (waitpid(tid, &status, __WALL | WNOHANG) == tid) {
+			if (WIFEXITED(status) || WIFSIGNALED(status))
+				return;
+			change_stopped(tid, r);
+			let_go_on(tid, r);
+		} else if (once_in(r, 20)) {
+			ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+		}
+		sleep_us(rnd(r, 300));
+	}
+	if (once_in(r, 2))
+		ptrace(PTRACE_DETACH, tid, 0, 0);
+}
+
 /* Stop, or trace, the parent for a moment. */
 static void bother_parent(struct rng *r)
 {
-	pid_t parent = getppid(), tid = tids[rnd(r, MAX_THREADS)] ?: parent;
-	int status;
+	pid_t parent = getppid();
 
-	if (once_in(r, 2)) {
+	if (once_in(r, 3)) {
 		kill(parent, SIGSTOP);
 		sleep_us(rnd(r, 5000));
 		kill(parent, SIGCONT);
 		return;
 	}
-	if (ptrace(PTRACE_SEIZE, tid, 0, once_in(r, 2) ? PTRACE_O_TRACESYSGOOD : 0))
-		return;
-	ptrace(PTRACE_INTERRUPT, tid, 0, 0);
-	for (int i = rnd(r, 20); i-- > 0;) {
-		if (waitpid(tid, &status, __WALL | WNOHANG) == tid)
-			ptrace(once_in(r, 2) ? PTRACE_SYSCALL : PTRACE_CONT, tid, 0, 0);
-		sleep_us(rnd(r, 500));
-	}
-	/* else its end detaches */
-	if (once_in(r, 2))
-		ptrace(PTRACE_DETACH, tid, 0, 0);
+	for (int i = 1 + rnd(r, 2); i-- > 0;)
+		trace_one(tids[rnd(r, MAX_THREADS)] ?: parent, r);
 }
 
 void exec_again(void)

@@ -245,7 +245,7 @@ static inline void syslet_set_batch(struct syslet_batch *batch)
 static inline bool syslet_same_seccomp(struct task_struct *a, struct task_struct *b)
 {
 #ifdef CONFIG_SECCOMP_FILTER
-	return a->seccomp.filter == b->seccomp.filter;
+	return a->seccomp.mode == b->seccomp.mode && a->seccomp.filter == b->seccomp.filter;
 #else
 	return true;
 #endif

@@ -8,6 +8,7 @@
 
 #include "batch.h"
 #include "caught.h"
+#include "cgroup.h"
 #include "filter.h"
 #include "gate.h"
 #include "raw.h"
@@ -566,7 +567,7 @@ static bool is_repeated(enum since since)
 
 FIXTURE(repeat)
 {
-	char group[64];
+	struct cgroup group;
 };
 FIXTURE_VARIANT(repeat) { enum since since; };
 #define REPEAT(name, _since) FIXTURE_VARIANT_ADD(repeat, name) { .since = _since }
@@ -583,12 +584,11 @@ FIXTURE_SETUP(repeat)
 {
 	if (variant->since >= I386_ALLOWED && !have_ia32())
 		SKIP(return, "no IA32 emulation");
-	snprintf(self->group, sizeof(self->group), "/sys/fs/cgroup/repeat.%d", getpid());
-	rmdir(self->group);
 }
 FIXTURE_TEARDOWN(repeat)
 {
-	rmdir(self->group);
+	if (self->group.dir[0])
+		cgroup_remove(&self->group);
 }
 
 struct repeat_job {
@@ -670,39 +670,21 @@ TEST_F(repeat, after_a_stop_is_what_the_filters_of_now_allow)
 	}
 }
 
-static bool cgroup_write(const char *group, const char *file, int value)
-{
-	char name[128], text[16];
-
-	snprintf(name, sizeof(name), "%s/%s", group, file);
-	snprintf(text, sizeof(text), "%d", value);
-	return !write_text(name, text);
-}
-
-static bool cgroup_is_frozen(const char *group)
-{
-	char name[128], text[64];
-
-	snprintf(name, sizeof(name), "%s/cgroup.events", group);
-	return read_text(name, text, sizeof(text)) > 0 && strstr(text, "frozen 1");
-}
-
 TEST_F(repeat, after_the_freezer_is_what_the_filters_of_now_allow)
 {
 	struct repeat_job job = { .since = variant->since };
 
-	if (mkdir(self->group, 0700))
-		SKIP(return, "no cgroup2");
+	ASSERT_TRUE(cgroup_make(&self->group, "repeat"));
 	for (int thread = 0; thread < 2; thread++) {
 		if (!kid_fork(&job.k)) {
 			/* spares are clones: moved before them */
-			KID_CHECK(cgroup_write(self->group, "cgroup.procs", getpid()));
+			KID_CHECK(cgroup_enter(&self->group));
 			repeat_child(&job, thread);
 		}
 		ASSERT_TRUE(kid_hear(&job.k));
-		ASSERT_TRUE(cgroup_write(self->group, "cgroup.freeze", 1));
-		UNTIL(cgroup_is_frozen(self->group));
-		ASSERT_TRUE(cgroup_write(self->group, "cgroup.freeze", 0));
+		ASSERT_EQ(0, cgroup_write(&self->group, "cgroup.freeze", "1"));
+		UNTIL(cgroup_key(&self->group, "cgroup.events", "frozen") == 1);
+		ASSERT_EQ(0, cgroup_write(&self->group, "cgroup.freeze", "0"));
 		ASSERT_TRUE(kid_tell(&job.k));
 		ASSERT_EQ(0, kid_status(&job.k));
 	}

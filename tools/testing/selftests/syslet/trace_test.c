@@ -5,6 +5,7 @@
  */
 #include <sys/utsname.h>
 
+#include "filter.h"
 #include "tracer.h"
 
 TRACED_FIXTURE(trace)
@@ -602,24 +603,6 @@ TRACED_TEST(trace, inner_call_is_emulated)
 
 /* --- PTRACE_O_SUSPEND_SECCOMP ---------------------------------------------------------- */
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-
-/* Calls of that number get a verdict. */
-static bool filter_call(long nr, unsigned int verdict)
-{
-	struct sock_filter insns[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, verdict),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { .len = ARRAY_LEN(insns), .filter = insns };
-
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
-}
-
 static unsigned int the_verdict;
 
 static void filtered_calls(struct shared *sh, struct syslet_ring *ring)
@@ -628,7 +611,7 @@ static void filtered_calls(struct shared *sh, struct syslet_ring *ring)
 		CALL(__NR_getgid), CALL(__NR_getuid), CALL(__NR_getegid),
 	};
 
-	KID_CHECK(filter_call(__NR_getuid, the_verdict));
+	KID_CHECK(!filter_call(0, __NR_getuid, the_verdict));
 	KID_CHECK(!force_handoff(ring));
 	THE_CALLS(calls);
 }

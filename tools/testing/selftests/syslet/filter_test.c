@@ -897,4 +897,25 @@ THREADS_TEST(filter, error_that_would_mean_pending_is_none_that_a_filter_can_giv
 	return NULL;
 }
 
+/* No call returns that to a program, but one that was filtered. */
+THREADS_TEST(filter, error_that_would_mean_a_restart_does_not_hold_up_a_batch)
+{
+	static const int codes[] = { 512, 513, 514, 516 };
+	struct syslet_call calls[3];
+
+	for (unsigned int i = 0; i < ARRAY_LEN(codes); i++) {
+		CHECK(!filter_arg(0, AUDIT_ARCH_X86_64, __NR_mkdir, 1, codes[i],
+				  SECCOMP_RET_ERRNO | codes[i]));
+		CHECK(syslet_ret(syscall(__NR_mkdir, EVIL_DIR, codes[i])) == -codes[i]);
+		CHECK(submit(ring, CALL(__NR_mkdir, P(EVIL_DIR), codes[i]), 0) == -codes[i]);
+		calls[0] = calls[2] = ENTRY(0, __NR_getpid);
+		calls[1] = ENTRY(1, __NR_mkdir, P(EVIL_DIR), codes[i]);
+		CHECK(BATCH(ring, calls) == 3 && calls[1].result == -EINTR);
+		CHECK(BATCH(ring, calls) == 3 && calls[2].result == getpid());
+		CHECK(!force_handoff(ring));
+	}
+	CHECK(!dir_is_there(EVIL_DIR));
+	return NULL;
+}
+
 TEST_HARNESS_MAIN

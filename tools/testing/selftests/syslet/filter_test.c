@@ -102,23 +102,29 @@ static void rewrite(struct held *h)
 	h->params = (struct indirect_params){ .file_flags = O_APPEND };
 }
 
+/* What a supervisor is to do with the next call. */
+struct rewriter {
+	int		fd;
+	struct held	*h;
+};
+
 /* Let the call go on, when all that it was made from is different. */
 static long hold_and_rewrite(void *arg)
 {
-	static struct seccomp_notif req;
-	struct { int fd; struct held *h; } *with = arg;
 	struct seccomp_notif_resp resp = { .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE };
+	struct seccomp_notif req = {};
+	struct rewriter *r = arg;
 
-	memset(&req, 0, sizeof(req));
-	if (ioctl(with->fd, SECCOMP_IOCTL_NOTIF_RECV, &req))
+	if (ioctl(r->fd, SECCOMP_IOCTL_NOTIF_RECV, &req))
 		return -errno;
-	rewrite(with->h);
+	rewrite(r->h);
 	resp.id = req.id;
-	return syslet_ret(ioctl(with->fd, SECCOMP_IOCTL_NOTIF_SEND, &resp));
+	return syslet_ret(ioctl(r->fd, SECCOMP_IOCTL_NOTIF_SEND, &resp));
 }
 
 /* Call number i of those that are held: single, armed, or in the middle of a batch. */
-static long held_call(struct held *h, int i, struct syslet_ring *ring, struct indirect_registers regs)
+static long held_call(struct held *h, int i, struct syslet_ring *ring,
+		      struct indirect_registers regs)
 {
 	long ret;
 
@@ -136,29 +142,29 @@ static long held_call(struct held *h, int i, struct syslet_ring *ring, struct in
 THREADS_TEST(filter, call_that_is_rewritten_while_a_supervisor_holds_it_is_the_old_one)
 {
 	static struct held h;
-	struct { int fd; struct held *h; } with = { .h = &h };
+	struct rewriter r = { .h = &h };
 	struct servant *s = servant_start();
 	int fd[2];
 	char c = 0;
 
 	CHECK(s && !pipe(fd) && !force_handoff(ring));
 	CHECK(dup2(fd[1], HELD_FD) == HELD_FD && dup2(fd[0], HELD_FD + 1) == HELD_FD + 1);
-	with.fd = filter_arg(SECCOMP_FILTER_FLAG_NEW_LISTENER, AUDIT_ARCH_X86_64, __NR_write, 0,
+	r.fd = filter_arg(SECCOMP_FILTER_FLAG_NEW_LISTENER, AUDIT_ARCH_X86_64, __NR_write, 0,
 			     HELD_FD, SECCOMP_RET_USER_NOTIF);
-	CHECK(with.fd >= 0);
+	CHECK(r.fd >= 0);
 	for (int i = 0; i < 3; i++) {
-		servant_tell(s, hold_and_rewrite, &with);
+		servant_tell(s, hold_and_rewrite, &r);
 		CHECK(held_call(&h, i, ring, CALL(__NR_write, HELD_FD, P("x"), 1)) == 1);
 		CHECK(!servant_wait(s));
 		CHECK(pipe_bytes(fd) == 1 && pipe_drain(fd) && !dir_is_there(EVIL_DIR));
 	}
 	/* one that blocks then: also the ring is that of the beginning */
-	CHECK(!close(with.fd));
-	with.fd = filter_arg(SECCOMP_FILTER_FLAG_NEW_LISTENER, AUDIT_ARCH_X86_64, __NR_read, 0,
+	CHECK(!close(r.fd));
+	r.fd = filter_arg(SECCOMP_FILTER_FLAG_NEW_LISTENER, AUDIT_ARCH_X86_64, __NR_read, 0,
 			     HELD_FD + 1, SECCOMP_RET_USER_NOTIF);
-	CHECK(with.fd >= 0);
+	CHECK(r.fd >= 0);
 	for (int i = 1; i < 3; i++) {
-		servant_tell(s, hold_and_rewrite, &with);
+		servant_tell(s, hold_and_rewrite, &r);
 		CHECK(held_call(&h, i, ring, CALL(__NR_read, HELD_FD + 1, P(&c), 1)) ==
 		      -ESYSLETPENDING);
 		CHECK(!servant_wait(s) && write(fd[1], "y", 1) == 1);
@@ -223,7 +229,7 @@ static long hold_and_disturb(void *arg)
 {
 	struct disturber *d = arg;
 	struct seccomp_notif_resp resp = { .val = 0x77 };
-	static struct seccomp_notif req;
+	struct seccomp_notif req;
 
 	for (d->asked = 0;;) {
 		memset(&req, 0, sizeof(req));
@@ -830,33 +836,37 @@ THREADS_TEST(filter, thread_that_prevents_tsync_is_named_by_its_tid)
 	return NULL;
 }
 
-static long pend_and_die(void *arg)
-{
-	struct { struct syslet_ring *ring; int *in; } *with = arg;
-	static char c[2];
+struct mortal {
+	struct syslet_ring	*ring;
+	int			in[2];
+	char			c[2];
+};
 
-	if (filter_call(0, __NR_mkdir, SECCOMP_RET_KILL_THREAD) ||
-	    submit(with->ring, CALL(__NR_read, with->in[0], P(&c[0]), 1), 0) != -ESYSLETPENDING ||
-	    submit(with->ring, CALL(__NR_read, with->in[0], P(&c[1]), 1), 1) != -ESYSLETPENDING)
-		return -1;
-	return submit(with->ring, CALL(__NR_mkdir, P(EVIL_DIR), 0700), 2);
-}
-
-static void *pend_and_die_main(void *arg)
+/* Killed by its filter with two calls in flight. */
+static void *mortal_main(void *arg)
 {
-	return (void *)pend_and_die(arg);
+	struct mortal *m = arg;
+
+	if (filter_call(0, __NR_mkdir, SECCOMP_RET_KILL_THREAD))
+		return "filter_call";
+	for (int i = 0; i < 2; i++)
+		if (submit(m->ring, CALL(__NR_read, m->in[0], P(&m->c[i]), 1), i) !=
+		    -ESYSLETPENDING)
+			return "submit";
+	submit(m->ring, CALL(__NR_mkdir, P(EVIL_DIR), 0700), 2);
+	return "not killed";
 }
 
 THREADS_TEST(filter, thread_that_is_killed_leaves_none_of_its_calls)
 {
-	struct { struct syslet_ring *ring; int *in; } with = { .ring = ring };
-	int in[2], threads = count_threads();
+	struct mortal m = { .ring = ring };
+	int threads = count_threads();
 	long status[2];
 	pthread_t t;
+	void *err;
 
-	CHECK(!pipe(in));
-	with.in = in;
-	CHECK(!pthread_create(&t, NULL, pend_and_die_main, &with) && !pthread_join(t, NULL));
+	CHECK(!pipe(m.in));
+	CHECK(!pthread_create(&t, NULL, mortal_main, &m) && !pthread_join(t, &err) && !err);
 	CHECK(reap_each(ring, 0, 2, status));
 	CHECK(status[0] == -ECANCELED && status[1] == -ECANCELED && !dir_is_there(EVIL_DIR));
 	UNTIL(count_threads() == threads);

@@ -134,25 +134,30 @@ THREADS_TEST(sud, follows_its_thread_in_handoffs)
 	return err;
 }
 
-static long end_flight(void *arg)
-{
-	struct { struct flight *f; struct syslet_ring *ring; } *with = arg;
+struct landing {
+	struct flight		f;
+	struct syslet_ring	*ring;
+};
 
-	return flight_end(with->f, with->ring) ? 0 : -EIO;
+static long land(void *arg)
+{
+	struct landing *l = arg;
+
+	return flight_end(&l->f, l->ring) ? 0 : -EIO;
 }
 
-/* Another thread ends the calls; this one spins in user space meanwhile. */
+/* Another thread lets the calls end; this one spins in user space meanwhile. */
 THREADS_TEST(sud, runners_are_not_dispatched)
 {
 	struct servant *s = servant_start();
-	struct flight f;
-	struct { struct flight *f; struct syslet_ring *ring; } with = { &f, ring };
+	struct landing l = { .ring = ring };
 
-	CHECK(s && sud_on() && flight_begin(&f, ring));
-	servant_tell(s, end_flight, &with);
+	CHECK(s && sud_on() && flight_begin(&l.f, ring));
+	servant_tell(s, land, &l);
 	sigsys.count = 0;
 	selector = SYSCALL_DISPATCH_FILTER_BLOCK;
-	while (__atomic_load_n(&ring->kernel_head, __ATOMIC_ACQUIRE) < 3 + 1)
+	/* one of force_handoff() */
+	while (__atomic_load_n(&ring->kernel_head, __ATOMIC_ACQUIRE) < 1 + ARRAY_LEN(l.f.b))
 		;
 	selector = SYSCALL_DISPATCH_FILTER_ALLOW;
 	CHECK(servant_wait(s) == 0 && !sigsys.count);

@@ -768,6 +768,38 @@ TEST_F(audit, records_of_a_call_that_is_interrupted_are_those_of_the_plain_one)
 	JOB_END();
 }
 
+/* The main thread returns to its first task, which makes the call again. */
+static void let_spares_go(struct job *job)
+{
+	struct syslet_call calls[2];
+
+	KID_CHECK(!unshare(CLONE_FILES));
+	mark();
+	KID_CHECK(!force_handoff(job->ring) && !call_plain(CALL(__NR_unshare, CLONE_FILES)));
+	mark();
+	KID_CHECK(!force_handoff(job->ring));
+	calls[0] = ENTRY(0, __NR_getpid);
+	calls[1] = ENTRY(1, __NR_unshare, CLONE_FILES);
+	KID_CHECK(batch_all(job->ring, calls, 2, 0) > 0 && !calls[1].result);
+	mark();
+}
+
+TEST_F(audit, call_that_is_made_again_by_another_task_has_its_result_at_last)
+{
+	JOB_START(let_spares_go);
+	ASSERT_EQ(0, rule_add_call(self->control, self->k.pid, __NR_unshare));
+	JOB_GO();
+	for (int i = 0; i < 3; i++) {
+		READ_GROUP(self->group);
+		ASSERT_LE(1, self->group->n);
+		/* as if a signal had come before */
+		for (int j = 0; j < self->group->n - 1; j++)
+			ASSERT_TRUE(event_is(&self->group->ev[j], __NR_unshare, -EINTR));
+		ASSERT_TRUE(event_is(&self->group->ev[self->group->n - 1], __NR_unshare, 0));
+	}
+	JOB_END();
+}
+
 /* --- the end ------------------------------------------------------------------------------ */
 
 /* In the call itself, and with it in flight. */

@@ -9,6 +9,6 @@ for t in /opt/syslet-tests/*_test; do
 	"$t" || rc=1
 done
 [ -n "$ONLY" ] || /opt/libsyslet-tests/run /opt/libsyslet-tests/t-* || rc=1
-case tools in *"$ONLY"*) tools || rc=1 ;; esac
+case $ONLY in '' | tools) tools || rc=1 ;; esac
 leaks check || rc=1
 exit $rc

@@ -2,10 +2,11 @@
 # shellcheck shell=bash
 # What the scripts in vm/ share.
 
-# Everything that building and running needs, by Debian's names.
+# Everything that building and running needs, by Debian's names; a|b: the
+# first one, where the other does not stand in for it.
 packages="build-essential flex bison bc libelf-dev libssl-dev linux-source-6.12
 	ccache rsync cpio kmod xz-utils qemu-system-x86 busybox-static
-	e2fsprogs liburing-dev python3 apparmor"
+	e2fsprogs liburing-dev python3 apparmor strace gdb-minimal|gdb"
 
 die()
 {
@@ -30,7 +31,9 @@ need_packages()
 	local missing="" p
 
 	for p in $packages; do
-		dpkg-query -W -f '${Status}\n' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+		# shellcheck disable=SC2086 # alternatives
+		dpkg-query -W -f '${Status}\n' ${p//|/ } 2>/dev/null | grep -q 'ok installed' ||
+			missing="$missing ${p%%|*}"
 	done
 	[ -n "$missing" ] || return 0
 	if [ "$(id -u)" != 0 ]; then

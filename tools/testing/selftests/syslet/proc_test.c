@@ -481,7 +481,7 @@ TEST_F_TIMEOUT(proc, syslets_are_consistent_in_a_storm_of_handoffs, 120)
 	}
 	for (int i = 0; i < threads; i++)
 		ASSERT_TRUE(kid_hear(&k));
-	for (int i = 0, n = rounds(400); i < n; i++) {
+	for (int i = 0, n = rounds(4000); i < n; i++) {
 		ASSERT_TRUE(read_syslets(k.pid, &s));
 		ASSERT_EQ(threads, s.nr_threads);
 		for (int j = 0; j < threads; j++) {

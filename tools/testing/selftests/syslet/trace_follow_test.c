@@ -367,6 +367,70 @@ TEST_F_TIMEOUT(follow, group_stop_is_told_and_listened_to, 60)
 	ASSERT_TRUE(tracee_kill(&t));
 }
 
+/* A tracer sees what is ignored as well, whoever it was sent to. */
+static void is_signalled(struct shared *sh, struct syslet_ring *ring)
+{
+	KID_CHECK(!setpgid(0, 0) && !force_handoff(ring));
+	KID_CHECK(!kill(-getpid(), SIGWINCH) && !force_handoff(ring));
+	KID_CHECK(!kill(getpid(), SIGWINCH) && !force_handoff(ring));
+	KID_CHECK(!tgkill(getpid(), gettid(), SIGWINCH) && !force_handoff(ring));
+}
+
+TRACED_TEST(follow, ignored_signals_are_seen)
+{
+	int sig = 0, seen = 0;
+	struct tracee t;
+	struct seen s;
+
+	CHECK(tracee_begin(&t, is_signalled, thread, how, 0));
+	while (tracee_step(&t, PTRACE_CONT, sig, &s)) {
+		sig = signal_of(&s);
+		seen += sig == SIGWINCH;
+	}
+	if (thread)
+		CHECK(waitpid(t.pid, &t.status, __WALL) == t.pid);
+	CHECK(t.status == TRACEE_STATUS);
+	/* those for the process are the main thread's, which is not traced then */
+	CHECK(seen == (thread ? 1 : 3));
+	return NULL;
+}
+
+/* Batches that block in the middle, all the time. */
+static void runs_batches(struct shared *sh, struct syslet_ring *ring)
+{
+	const char *err = tally_rounds(ring, rounds(8));
+
+	if (err)
+		fprintf(stderr, "# %s\n", err);
+	KID_CHECK(!err);
+}
+
+TEST_F_TIMEOUT(follow, storm_of_batches_is_seen_from_entry_to_exit, 60)
+{
+	int sig = 0, pending = 0, batches = 0;
+	struct tracee t;
+	struct seen s;
+	long nr = -1;
+
+	ASSERT_TRUE(tracee_begin(&t, runs_batches, variant->thread, variant->how, 0));
+	while (t.marks < 2) {
+		ASSERT_TRUE(tracee_step(&t, PTRACE_SYSCALL, sig, &s));
+		sig = signal_of(&s);
+		if (is_entry(&s) && s.nr == MARK_NR && s.args[0] == MARK_ARG)
+			t.marks++;
+		if (!t.marks || !is_syscall_stop(&s))
+			continue;
+		ASSERT_EQ(nr == -1, is_entry(&s));
+		batches += nr == __NR_syslet_submit && s.rval == 0;
+		pending += is_exit(&s) && s.rval == -ESYSLETPENDING;
+		ASSERT_TRUE(nr == __NR_read || s.rval != -ESYSLETPENDING || is_entry(&s));
+		nr = is_entry(&s) ? s.nr : -1;
+	}
+	ASSERT_LE(rounds(8), batches);
+	ASSERT_LT(0, pending);
+	ASSERT_TRUE(tracee_end(&t));
+}
+
 /* --- the end of the tracing -------------------------------------------------------------------- */
 
 static void calls_in_flight(struct shared *sh, struct syslet_ring *ring)
@@ -495,15 +559,21 @@ enum stepped { STEP_PLAIN, STEP_HIT, STEP_PENDING, STEP_BATCH, STEP_REFUSED };
 
 static enum stepped the_step;
 
+/* A filter looks at the calls, too. */
+static bool step_filtered;
+
 static void steps(struct shared *sh, struct syslet_ring *ring)
 {
 	struct indirect_params params = { .syslet.completion_ring_ptr = P(ring) };
 	struct indirect_registers hit = CALL(__NR_getppid);
 	struct indirect_registers fork_call = CALL(__NR_fork);
 	struct indirect_registers waits = CALL(__NR_read, data[0], P(buf), 1);
-	struct syslet_call calls[] = { ENTRY(1, __NR_getppid) };
+	struct syslet_call calls[] = {
+		ENTRY(1, __NR_getppid), TAKE(2, data, buf), ENTRY(3, __NR_getppid),
+	};
 	long status = 0;
 
+	KID_CHECK(!step_filtered || filter_call(__NR_reboot, SECCOMP_RET_KILL_PROCESS));
 	KID_CHECK(!force_handoff(ring));
 	switch (the_step) {
 	case STEP_PLAIN:
@@ -521,6 +591,10 @@ static void steps(struct shared *sh, struct syslet_ring *ring)
 		sh->result[0] = stepped(__NR_syslet_submit, P(calls), ARRAY_LEN(calls), P(&params),
 					sizeof(params), 0);
 		KID_CHECK(calls[0].result == getppid());
+		if (calls[1].result == -ESYSLETPENDING) {
+			KID_CHECK(write(data[1], "x", 1) == 1);
+			KID_CHECK(reap_each(ring, 2, 1, &status) && status == 1);
+		}
 		break;
 	case STEP_REFUSED:
 		sh->result[0] = stepped(__NR_indirect, P(&fork_call), 0, 0, 0, 0);
@@ -554,7 +628,7 @@ static const char *take_steps(struct tracee *t, int request, struct step *steps)
 	return NULL;
 }
 
-TRACED_TEST(follow, steps_over_calls_are_as_over_plain_ones)
+static const char *compare_steps(bool thread, enum attach how)
 {
 	struct step plain[3], now[3];
 	const char *err;
@@ -562,7 +636,7 @@ TRACED_TEST(follow, steps_over_calls_are_as_over_plain_ones)
 
 	for (the_step = STEP_PLAIN; the_step <= STEP_REFUSED; the_step++) {
 		long want = the_step == STEP_PENDING ? -ESYSLETPENDING :
-			    the_step == STEP_BATCH ? 1 :
+			    the_step == STEP_BATCH ? 3 :
 			    the_step == STEP_REFUSED ? -EINVAL : getpid();
 
 		printf("# step %d\n", the_step);
@@ -585,6 +659,18 @@ TRACED_TEST(follow, steps_over_calls_are_as_over_plain_ones)
 		pipe_close(data);
 	}
 	return NULL;
+}
+
+TRACED_TEST(follow, steps_over_calls_are_as_over_plain_ones)
+{
+	step_filtered = false;
+	return compare_steps(thread, how);
+}
+
+TRACED_TEST(follow, steps_over_filtered_calls_are_as_over_plain_ones)
+{
+	step_filtered = true;
+	return compare_steps(thread, how);
 }
 
 /* --- the thread that the tracer sees is the one that the program has ---------------------------------- */

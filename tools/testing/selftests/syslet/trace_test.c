@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 
 #include "filter.h"
+#include "raw.h"
 #include "tracer.h"
 
 TRACED_FIXTURE(trace)
@@ -111,6 +112,23 @@ static void blocked_calls(struct shared *sh, struct syslet_ring *ring)
 		KID_CHECK(blocker_end(&blockers[i], ring) == 1);
 }
 
+/* Tasks of the process that have a tracer. */
+static int count_traced(pid_t pid)
+{
+	struct dirent *d;
+	char name[64];
+	int n = 0;
+	DIR *dir;
+
+	snprintf(name, sizeof(name), "/proc/%d/task", pid);
+	dir = opendir(name);
+	while (dir && (d = readdir(dir)))
+		n += atoi(d->d_name) && status_num(pid, atoi(d->d_name), "TracerPid") > 0;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
 TRACED_TEST(trace, thread_is_followed_through_handoffs)
 {
 	static struct seen_log log;
@@ -123,6 +141,7 @@ TRACED_TEST(trace, thread_is_followed_through_handoffs)
 		CHECK(t.sh->result[j] == -ESYSLETPENDING);
 	/* what is traced is the thread, and no task of its calls */
 	CHECK(status_num(t.pid, t.tid, "TracerPid") == getpid());
+	CHECK(count_traced(t.pid) == 1);
 	CHECK(tracee_end(&t));
 
 	CHECK(!log_strip(&log, &outer) && outer == HANDOFFS);
@@ -227,6 +246,58 @@ TRACED_TEST(trace, calls_that_make_processes_are_seen_to_fail)
 	CHECK(SEEN_EXIT(&log.seen[3], __NR_execve, -EINVAL));
 	CHECK(SEEN_ENTRY(&log.seen[4], __NR_exit_group));
 	CHECK(SEEN_EXIT(&log.seen[5], __NR_exit_group, -EINVAL));
+	return NULL;
+}
+
+/* Numbers and arguments of the other ABI: getppid, and one that waits. */
+#define I386_READ	3
+#define I386_GETPPID	64
+
+static void i386_calls(struct shared *sh, struct syslet_ring *ring)
+{
+	struct {
+		struct indirect_registers regs[2];
+		struct indirect_params params;
+		char c;
+	} *low = low_memory();
+	int fd[2];
+
+	KID_CHECK(low && !pipe(fd) && !force_handoff(ring));
+	low->regs[0] = CALL(I386_GETPPID, 0xf0000001, 2, 3, 4, 5, 6);
+	low->regs[1] = CALL(I386_READ, fd[0], P(&low->c), 1);
+	low->params.syslet.completion_ring_ptr = P(ring);
+	mark();
+	for (sh->nr = 0; sh->nr < 2; sh->nr++)
+		sh->result[sh->nr] = i386_call(__NR_indirect, P(&low->regs[sh->nr]),
+					       P(&low->params), sizeof(low->params), 0);
+	mark();
+	KID_CHECK(write(fd[1], "x", 1) == 1 && reap_one(ring, 0, 1) && low->c == 'x');
+}
+
+TRACED_TEST(trace, inner_calls_of_i386_are_seen_with_their_numbers)
+{
+	static const uint64_t args[] = { 0xf0000001, 2, 3, 4, 5, 6 };
+	static struct seen_log log;
+	struct tracee t;
+
+	if (!have_ia32())
+		return NULL;
+	CHECK(tracee_begin(&t, i386_calls, thread, how, 0));
+	t.marks = -1;
+	CHECK(tracee_record(&t, &log, NULL, NULL));
+	CHECK(t.sh->result[0] == getpid() && t.sh->result[1] == -ESYSLETPENDING);
+	CHECK(tracee_end(&t));
+	CHECK(log.nr == 8);
+	CHECK(SEEN_ENTRY(&log.seen[0], __NR_indirect) && SEEN_EXIT(&log.seen[1], __NR_indirect, 0));
+	CHECK(SEEN_ENTRY(&log.seen[2], I386_GETPPID));
+	CHECK(!memcmp(log.seen[2].args, args, sizeof(args)));
+	CHECK(log.seen[2].regs.rbx == args[0] && log.seen[2].regs.rbp == 6);
+	CHECK(SEEN_EXIT(&log.seen[3], I386_GETPPID, getpid()));
+	/* its own argument registers again: rbx has the address of what it made */
+	CHECK(log.seen[3].regs.rbx == log.seen[0].regs.rbx &&
+	      log.seen[3].regs.rbp == log.seen[0].regs.rbp);
+	CHECK(SEEN_ENTRY(&log.seen[6], I386_READ) && log.seen[6].args[2] == 1);
+	CHECK(SEEN_EXIT(&log.seen[7], I386_READ, -ESYSLETPENDING));
 	return NULL;
 }
 

@@ -48,8 +48,8 @@ end_storm()
 # The calls between the two marks, one a line, without what is different each time.
 calls()
 {
-	sed -e 's/^[0-9]* *//' -e '1,/^lseek(-1, 1000,/d' -e '/^lseek(-1, 2000,/,$d' "$1" |
-		sed -e '/^lseek(-1, 1000,/d' -e "s/^syscall_$indirect(.*)/indirect()/" \
+	sed -e 's/^[0-9]* *//' "$1" | sed -n '/^lseek(-1, 1000,/,/^lseek(-1, 2000,/p' |
+		sed -e '/^lseek(-1, [12]000,/d' -e "s/^syscall_$indirect(.*)/indirect()/" \
 		-e "s/^syscall_$submit(.*)/syslet_submit()/" \
 		-e 's/^read([0-9]*, 0x[0-9a-f]*, 1)/read()/' -e '/^getppid()/s/ = [1-9].*/ = PID/' \
 		-e 's/ \+/ /g'
@@ -87,7 +87,7 @@ strace_counts_inner_calls()
 		END { exit !(ppid == 2 && lseek == 4 && pending == 2) }' "$dir/log"
 }
 
-# The others do not stop at all.
+# The others do not stop at all, but for those that it has no name for.
 strace_filters_inner_calls()
 {
 	strace -f --seccomp-bpf -e trace=getppid,lseek -o "$dir/log" "$program" once 2>"$dir/err"
@@ -98,7 +98,7 @@ strace_filters_inner_calls()
 		lseek(-1, 4711, SEEK_SET) = -1 EBADF (Bad file descriptor)
 		lseek(-1, 4712, SEEK_SET) = -1 EBADF (Bad file descriptor)
 	EOT
-	calls "$dir/log" >"$dir/got"
+	calls "$dir/log" | grep -v '^indirect\|^syslet_submit' >"$dir/got"
 	diff "$dir/want" "$dir/got" >"$dir/err"
 }
 

@@ -145,6 +145,45 @@ TRACED_TEST(follow, exit_is_told_with_its_status)
 	return NULL;
 }
 
+static void *exits_last_main(void *arg)
+{
+	char c;
+
+	KID_CHECK(read(data[0], &c, 1) == 1);
+	_exit(WEXITSTATUS(TRACEE_STATUS));
+}
+
+static void exits_first(struct shared *sh, struct syslet_ring *ring)
+{
+	pthread_t other;
+
+	KID_CHECK(!pthread_create(&other, NULL, exits_last_main, NULL));
+	begin_calls(ring);
+	syscall(__NR_exit, 7);
+}
+
+/* A main thread is waited for when all are gone; another one right away. */
+TRACED_TEST(follow, thread_that_exits_before_others_is_told_of_as_always)
+{
+	struct tracee t;
+	struct seen s;
+
+	CHECK(!pipe(data));
+	CHECK(tracee_begin(&t, exits_first, thread, how, PTRACE_O_TRACEEXIT));
+	CHECK(to_event(&t, &s) && s.event == PTRACE_EVENT_EXIT && event_message(&t) == 7 << 8);
+	CHECK(!ptrace(PTRACE_CONT, t.tid, 0, 0));
+	if (thread) {
+		CHECK(waitpid(t.tid, &t.status, __WALL) == t.tid && t.status == 7 << 8);
+	} else {
+		UNTIL(task_state(t.pid, t.pid) == 'Z');
+		CHECK(waitpid(t.pid, &t.status, __WALL | WNOHANG) == 0);
+	}
+	CHECK(write(data[1], "x", 1) == 1);
+	CHECK(waitpid(t.pid, &t.status, __WALL) == t.pid && t.status == TRACEE_STATUS);
+	CHECK(waitpid(-1, &t.status, __WALL) == -1 && errno == ECHILD);
+	return NULL;
+}
+
 static void dies_of_a_signal(struct shared *sh, struct syslet_ring *ring)
 {
 	begin_calls(ring);

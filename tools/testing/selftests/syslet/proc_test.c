@@ -475,6 +475,8 @@ TEST_F_TIMEOUT(proc, syslets_are_consistent_in_a_storm_of_handoffs, 120)
 	if (!kid_fork(&k)) {
 		pthread_t other;
 
+		/* if the test fails */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (int i = 1; i < threads; i++)
 			KID_CHECK(!pthread_create(&other, NULL, storm_main, &k));
 		storm_main(&k);

@@ -110,6 +110,8 @@ static inline bool tracee_fork(struct tracee *t, program_fn *fn, bool thread, en
 	if (!kid_fork(&t->kid)) {
 		pthread_t other;
 
+		/* a test that failed does not end it */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (thread) {
 			KID_CHECK(!pthread_create(&other, NULL, tracee_main, &job));
 			KID_CHECK(!pthread_join(other, NULL));

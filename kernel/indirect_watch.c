@@ -18,8 +18,8 @@
  * tells of the exit with -ESYSLETPENDING. But for audit, which keeps what a
  * call touches in a task: there the runner tells of the exit, with the result.
  *
- * Syscall user dispatch goes by the instruction that makes a call, which is
- * that of the outer one.
+ * Syscall user dispatch goes by the instruction that makes a call, and a single
+ * step ends with it: both are about the outer call.
  */
 #include <linux/audit.h>
 #include <linux/entry-common.h>
@@ -32,12 +32,10 @@
 
 #include "syslet.h"
 
-/* Told by the instruction, or told once on the way back to user space. */
+/* About the instruction, or told once on the way back to user space. */
 #define INDIRECT_WORK_OUTER	(SYSCALL_WORK_SYSCALL_USER_DISPATCH | \
+				 SYSCALL_WORK_SYSCALL_EXIT_TRAP | \
 				 SYSCALL_WORK_SYSCALL_INDIRECT)
-/* Those who may look at the registers for long, and change them. */
-#define INDIRECT_WORK_STOP	(SYSCALL_WORK_SYSCALL_TRACE | \
-				 SYSCALL_WORK_SYSCALL_EXIT_TRAP)
 
 static unsigned long indirect_watchers(void)
 {
@@ -49,8 +47,7 @@ static void indirect_exit_outer(struct pt_regs *uregs)
 	if (test_syscall_work(SYSCALL_INDIRECT))
 		return;
 	syscall_set_return_value(current, uregs, 0, 0);
-	/* The step is not over yet. */
-	syscall_exit_work(uregs, indirect_watchers() & ~SYSCALL_WORK_SYSCALL_EXIT_TRAP);
+	syscall_exit_work(uregs, indirect_watchers());
 	set_syscall_work(SYSCALL_INDIRECT);
 }
 
@@ -131,7 +128,7 @@ long indirect_watch_exit(long ret, bool batched)
 
 	syscall_set_return_value(current, uregs, 0, ret);
 	if (syslet_is_restart(ret))
-		stop = work & INDIRECT_WORK_STOP;
+		stop = work & SYSCALL_WORK_SYSCALL_TRACE;
 	syscall_exit_work(uregs, work & ~stop);
 	if (syscall_get_nr(current, uregs) == nr)
 		arch_indirect_set_nr(uregs, outer);

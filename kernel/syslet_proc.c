@@ -65,17 +65,30 @@ static void syslet_show_call(struct seq_file *m, struct pid_namespace *ns,
 		   jiffies_to_msecs(jiffies - call->since));
 }
 
+/* A handoff may be moving it; 0 if the thread has exited. */
+static pid_t syslet_tid(struct syslet_ctx *ctx, struct pid_namespace *ns)
+{
+	struct task_struct *carrier;
+	unsigned int seq;
+	pid_t tid;
+
+	do {
+		seq = read_seqcount_begin(&ctx->seq);
+		carrier = READ_ONCE(ctx->carrier);
+		tid = carrier ? task_pid_nr_ns(carrier, ns) : 0;
+	} while (read_seqcount_retry(&ctx->seq, seq));
+	return tid;
+}
+
 static void syslet_show_thread(struct seq_file *m, struct pid_namespace *ns,
 			       struct syslet_ctx *ctx)
 {
-	struct task_struct *carrier = READ_ONCE(ctx->carrier);
 	struct syslet_task *st;
-	pid_t tid;
+	pid_t tid = syslet_tid(ctx, ns);
 
 	/* It has exited. */
-	if (!carrier)
+	if (!tid)
 		return;
-	tid = task_pid_nr_ns(carrier, ns);
 
 	spin_lock(&ctx->lock);
 	seq_printf(m, "thread %d parked %u running %zu handoffs %lu refused %lu limited %lu\n",

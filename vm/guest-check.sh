@@ -3,7 +3,7 @@
 # In the guest: all tests, one after the other. Fails if any does.
 rc=0
 leaks forget
-for t in /opt/syslet-tests/*_test; do
+for t in /opt/syslet-tests/*_test /opt/syslet-tests/*_test.sh; do
 	[ -z "$ONLY" ] || case $t in *"$ONLY"*) ;; *) continue ;; esac
 	echo "# ${t##*/}"
 	"$t" || rc=1

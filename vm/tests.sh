@@ -29,5 +29,8 @@ if ! /sbin/apparmor_parser --skip-kernel-load --skip-cache \
 	tail -10 "$out/build.log" >&2
 	die "the AppArmor profiles of lsm_test did not compile: $out/build.log"
 fi
-rsync -rc --delete --include='*_test' --include=stress --include=fuzz --include=traced --include=apparmor.policy --exclude='*' \
+rsync -rc --delete --include='*_test' --include=stress --include=fuzz --include=traced \
+	--include=container_probe --include=apparmor.policy --exclude='*' \
 	"$out/" "$top/build/root/opt/syslet-tests/"
+cp "$src"/*_test.sh "$top/build/root/opt/syslet-tests/"
+"$top/vm/container.sh"

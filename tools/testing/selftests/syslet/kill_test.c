@@ -263,8 +263,6 @@ FIXTURE_VARIANT_ADD(end, by_memory_with_its_group) {
 FIXTURE_VARIANT_ADD(end, by_exit_group) { .end = end_by_exit_group, .status = 33 };
 FIXTURE_VARIANT_ADD(end, by_exec) { .end = end_by_exec, .status = 34, .exec = true };
 
-typedef FIXTURE_VARIANT(end) way_t;
-
 /* --- what is left ------------------------------------------------------------------------ */
 
 static const char *locks_are_free(struct scene *s)
@@ -348,7 +346,7 @@ static const char *second_begin(struct scene *s)
 	return NULL;
 }
 
-static bool has_status(const way_t *way, int status)
+static bool has_status(const FIXTURE_VARIANT(end) *way, int status)
 {
 	if (!way->sig)
 		return WIFEXITED(status) && WEXITSTATUS(status) == way->status;
@@ -356,7 +354,7 @@ static bool has_status(const way_t *way, int status)
 	       !!WCOREDUMP(status) == way->core;
 }
 
-static const char *core_is_right(struct scene *s, const way_t *way)
+static const char *core_is_right(struct scene *s, const FIXTURE_VARIANT(end) *way)
 {
 	struct notes notes;
 	char name[64];
@@ -369,7 +367,7 @@ static const char *core_is_right(struct scene *s, const way_t *way)
 	return NULL;
 }
 
-static const char *one_end(struct scene *s, const way_t *way)
+static const char *one_end(struct scene *s, const FIXTURE_VARIANT(end) *way)
 {
 	const char *err = scene_open(s);
 

@@ -41,6 +41,14 @@ bench_ring()
 	table ring
 }
 
+# As well. What others feel is what there is of it.
+bench_flood()
+{
+	: >"$out/flood.lines"
+	APPEND="${APPEND:-} idle=poll" figures flood 'bench-flood && bench-flood && bench-flood'
+	table flood
+}
+
 # The disk, what ran where, and the figures.
 bench_compare()
 {
@@ -59,6 +67,6 @@ bench_compare()
 	table compare
 }
 
-for name in ${ONLY:-micro batch ring compare}; do
+for name in ${ONLY:-micro batch ring flood compare}; do
 	"bench_$name"
 done

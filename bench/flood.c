@@ -143,6 +143,21 @@ static void trace_main(const struct flood *f)
 	_exit(0);
 }
 
+/* The first CPU, or all but that. */
+static void use_cpus(bool first)
+{
+	long nr = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t cpus;
+
+	if (nr == 1)
+		return;
+	CPU_ZERO(&cpus);
+	for (int i = first ? 0 : 1; i < (first ? 1 : nr); i++)
+		CPU_SET(i, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		die("sched_setaffinity: %m");
+}
+
 static pid_t flood_begin(const struct flood *f)
 {
 	pid_t pid;
@@ -153,6 +168,7 @@ static pid_t flood_begin(const struct flood *f)
 	pid = fork();
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		use_cpus(false);
 		if (f->traced)
 			trace_main(f);
 		flood_main(f);
@@ -214,6 +230,7 @@ int main(void)
 	blocked = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (blocked == MAP_FAILED)
 		die("no memory");
+	use_cpus(true);
 	for (int i = 0; i < ARRAY_LEN(floods); i++)
 		measure(&floods[i]);
 	return 0;

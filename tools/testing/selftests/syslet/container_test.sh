@@ -68,8 +68,11 @@ fi
 out=/tmp/container-test.$$
 trap 'rm -f "$out"' EXIT
 chmod 755 /opt /root 2>/dev/null
-# shellcheck disable=SC2086,SC2046 # lists
-set -- $(cd $lib && echo t-*)
+set --
+for t in "$lib"/t-*; do
+	# calls unshare(2) itself
+	[ "${t##*/}" = t-identity ] || set -- "$@" "${t##*/}"
+done
 selftests="async client2007 cpu observer ring timer"
 # shellcheck disable=SC2086 # a list
 echo "1..$((2 + $(echo $selftests | wc -w) + 2 * $#))"

@@ -26,6 +26,12 @@ install:
 lib-check:
 	@$(MAKE) --no-print-directory -C lib/libsyslet check
 
+fio:
+	@$(MAKE) --no-print-directory -C fio
+
+fio-check:
+	@$(MAKE) --no-print-directory -C fio check
+
 deb-check:
 	@vm/deb-check.sh
 
@@ -34,6 +40,7 @@ image: kernel
 	@vm/tests.sh
 	@$(MAKE) --no-print-directory -C lib/libsyslet all tests
 	@$(MAKE) --no-print-directory -C bench
+	@$(MAKE) --no-print-directory -C fio
 	@vm/image.sh
 
 run: image
@@ -71,4 +78,4 @@ lint:
 clean:
 	rm -rf build
 
-.PHONY: all help kernel lib install lib-check deb-check image run check check-debug check-kcsan stress fuzz bench guest shell lint clean
+.PHONY: all help kernel lib install lib-check fio fio-check deb-check image run check check-debug check-kcsan stress fuzz bench guest shell lint clean

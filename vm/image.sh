@@ -40,6 +40,15 @@ for f in "$build"/lib/tests/t-* "$top/lib/libsyslet/tests/run"; do
 	[ ! -x "$f" ] || cp "$f" "$root/opt/libsyslet-tests/"
 done
 
+# fio, if it has been built, and what makes disks fail
+for f in "$build/fio/fio" /sbin/dmsetup; do
+	[ ! -x "$f" ] || cp "$f" "$root/usr/local/bin/"
+done
+if [ -e "$build/fio/fio-syslet.so" ]; then
+	mkdir -p "$root/usr/local/lib"
+	cp "$build/fio/fio-syslet.so" "$root/usr/local/lib/"
+fi
+
 # shared libraries, found as the loader would
 find "$root" -type f -perm -u+x -exec sh -c 'ldd "$1" 2>/dev/null' _ {} \; |
 	{ grep -o '/[^ ]*' || :; } | sort -u | while read -r lib; do

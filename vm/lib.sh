@@ -6,7 +6,8 @@
 # first one, where the other does not stand in for it.
 packages="build-essential flex bison bc libelf-dev libssl-dev linux-source-6.12
 	ccache rsync cpio kmod xz-utils qemu-system-x86 busybox-static
-	e2fsprogs liburing-dev python3 apparmor bubblewrap strace gdb-minimal|gdb"
+	e2fsprogs liburing-dev python3 apparmor bubblewrap strace gdb-minimal|gdb
+	fio libaio-dev dmsetup"
 
 die()
 {

@@ -10,5 +10,8 @@ for t in /opt/syslet-tests/*_test /opt/syslet-tests/*_test.sh; do
 done
 [ -n "$ONLY" ] || /opt/libsyslet-tests/run /opt/libsyslet-tests/t-* || rc=1
 case $ONLY in '' | tools) tools || rc=1 ;; esac
+case $ONLY in '' | fio)
+	[ ! -e /opt/fio-tests/run ] || /opt/fio-tests/run || rc=1 ;;
+esac
 leaks check || rc=1
 exit $rc

@@ -45,8 +45,9 @@ for f in "$build/fio/fio" /sbin/dmsetup; do
 	[ ! -x "$f" ] || cp "$f" "$root/usr/local/bin/"
 done
 if [ -e "$build/fio/fio-syslet.so" ]; then
-	mkdir -p "$root/usr/local/lib"
+	mkdir -p "$root/opt/fio-tests" "$root/usr/local/lib"
 	cp "$build/fio/fio-syslet.so" "$root/usr/local/lib/"
+	cp "$top"/fio/tests/* "$root/opt/fio-tests/"
 fi
 
 # shared libraries, found as the loader would

@@ -182,12 +182,17 @@ static bool is_short(const struct io_u *io_u)
 	return io_u->resid && !io_u->error;
 }
 
-/* Nothing at all is an error, as for fio's engines that call pread(2). */
+/*
+ * Nothing at all is an error, as for fio's engines that call pread(2). What fio has
+ * cancelled is not.
+ */
 static void set_result(struct io_u *io_u, long ret)
 {
 	io_u->error = 0;
 	io_u->resid = 0;
-	if (ret < 0)
+	if (ret == -ECANCELED)
+		io_u->resid = io_u->xfer_buflen;
+	else if (ret < 0)
 		io_u->error = -ret;
 	else if (is_transfer(io_u))
 		io_u->resid = io_u->xfer_buflen - ret;
@@ -195,9 +200,17 @@ static void set_result(struct io_u *io_u, long ret)
 		io_u->error = EIO;
 }
 
-/* Completions that are there, @max events in all at most. */
-static void take_events(struct syslet_data *d, unsigned int max)
+/* fio looks for errors of reads, writes and trims only. */
+static void tell_sync_error(struct thread_data *td, const struct io_u *io_u)
 {
+	if (io_u->error && ddir_sync(io_u->ddir) && !td->error)
+		td_verror(td, io_u->error, io_ddir_name(io_u->ddir));
+}
+
+/* Completions that are there, @max events in all at most. */
+static void take_events(struct thread_data *td, unsigned int max)
+{
+	struct syslet_data *d = td->io_ops_data;
 	struct syslet_completion c;
 	struct io_u *io_u;
 
@@ -206,6 +219,7 @@ static void take_events(struct syslet_data *d, unsigned int max)
 	while (d->nr_events < max && !syslet_peek(&d->queue, &c)) {
 		io_u = (struct io_u *)(uintptr_t)c.caller_data;
 		set_result(io_u, syslet_status(&c));
+		tell_sync_error(td, io_u);
 		d->events[d->nr_events++] = io_u;
 	}
 }
@@ -249,12 +263,12 @@ static int fio_syslet_getevents(struct thread_data *td, unsigned int min,
 
 	d->nr_events = 0;
 	d->passed = false;
-	take_events(d, max);
+	take_events(td, max);
 	while (d->nr_events < min && err != -ETIME) {
 		err = wait_for(d, min - d->nr_events, t);
 		if (err && err != -EINTR && err != -ETIME)
 			return err;
-		take_events(d, max);
+		take_events(td, max);
 	}
 	return d->nr_events;
 }

@@ -10,8 +10,11 @@ for t in /opt/syslet-tests/*_test /opt/syslet-tests/*_test.sh; do
 done
 [ -n "$ONLY" ] || /opt/libsyslet-tests/run /opt/libsyslet-tests/t-* || rc=1
 case $ONLY in '' | tools) tools || rc=1 ;; esac
-case $ONLY in '' | fio)
-	[ ! -e /opt/fio-tests/run ] || /opt/fio-tests/run || rc=1 ;;
-esac
+fio=/opt/fio-tests/run
+if [ ! -e $fio ]; then
+	echo "# no fio here: its engine is not tested; make fio says why"
+elif [ -z "$ONLY" ] || [ "$ONLY" = fio ]; then
+	$fio || rc=1
+fi
 leaks check || rc=1
 exit $rc

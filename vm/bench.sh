@@ -70,6 +70,23 @@ bench_compare()
 	table compare
 }
 
-for name in ${ONLY:-micro batch ring flood compare}; do
+# A file on a disk. Runs agree, so there is one, unless REPEAT=n asks for medians.
+bench_fio()
+{
+	local tree=$top/build/fio-tree image=$top/build/fio.img i
+
+	rm -rf "$tree" "$image"
+	mkdir -p "$tree"
+	head -c 32M /dev/urandom >"$tree/data"
+	mke2fs -q -F -t ext4 -b 4096 -m 0 -d "$tree" "$image" 48M >/dev/null
+	rm -rf "$tree"
+	: >"$out/fio.lines"
+	for ((i = 0; i < ${REPEAT:-1}; i++)); do
+		ICOUNT=1 DISKS=$image LIMIT=${LIMIT:-3600} figures fio "bench-fio \"${CASE:-}\""
+	done
+	table fio
+}
+
+for name in ${ONLY:-micro batch ring flood compare fio}; do
 	"bench_$name"
 done

@@ -48,6 +48,7 @@ if [ -e "$build/fio/fio-syslet.so" ]; then
 	mkdir -p "$root/opt/fio-tests" "$root/usr/local/lib"
 	cp "$build/fio/fio-syslet.so" "$root/usr/local/lib/"
 	cp "$top"/fio/tests/* "$root/opt/fio-tests/"
+	cp "$top/fio/bench.sh" "$root/usr/local/bin/bench-fio"
 fi
 
 # shared libraries, found as the loader would

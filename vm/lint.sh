@@ -80,7 +80,7 @@ git ls-files | grep -v '^LICENSES' | xargs codespell -L bu,busses,te,iput,useabl
 
 say "shellcheck"
 shellcheck -x -e SC2317 vm/*.sh .ci/run vm/init lib/libsyslet/tests/run \
-	fio/source.sh fio/tests/run \
+	fio/source.sh fio/bench.sh fio/tests/run \
 	lib/libsyslet/tests/check lib/libsyslet/tests/man-pages \
 	debian/tests/smoke debian/tests/tools \
 	tools/testing/selftests/syslet/*.sh || rc=1

@@ -309,19 +309,6 @@ THREADS_TEST(facility, refused_in_a_vfork_child)
 	return NULL;
 }
 
-static char selector;
-
-THREADS_TEST(facility, handed_off_again_without_syscall_user_dispatch)
-{
-	CHECK(!force_handoff(ring));
-	selector = 0; /* SYSCALL_DISPATCH_FILTER_ALLOW */
-	CHECK(!prctl(59 /* PR_SET_SYSCALL_USER_DISPATCH */, 1, 0, 0, &selector));
-	CHECK(is_refused(ring));
-	CHECK(!prctl(59, 0, 0, 0, 0));
-	CHECK(!force_handoff(ring));
-	return NULL;
-}
-
 /* What is taken along */
 THREADS_TEST(facility, robust_list)
 {

@@ -3,6 +3,7 @@
  * A tracer follows its thread, whichever task carries it: events, interrupts,
  * stops, single steps, the end of either of the two.
  */
+#include "filter.h"
 #include "raw.h"
 #include "tracer.h"
 
@@ -614,7 +615,7 @@ static void steps(struct shared *sh, struct syslet_ring *ring)
 	};
 	long status = 0;
 
-	KID_CHECK(!step_filtered || filter_call(__NR_reboot, SECCOMP_RET_KILL_PROCESS));
+	KID_CHECK(!step_filtered || !filter_call(0, __NR_reboot, SECCOMP_RET_KILL_PROCESS));
 	KID_CHECK(!force_handoff(ring));
 	switch (the_step) {
 	case STEP_PLAIN:

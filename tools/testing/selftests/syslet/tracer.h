@@ -7,8 +7,6 @@
 #ifndef __SYSLET_TRACER_H
 #define __SYSLET_TRACER_H
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/user.h>
 
 #include "batch.h"
@@ -414,21 +412,6 @@ static inline bool log_same(const struct seen_log *a, const struct seen_log *b)
 		log_print(b);
 	}
 	return same;
-}
-
-/* Calls of that number get a verdict. */
-static inline bool filter_call(long nr, unsigned int verdict)
-{
-	struct sock_filter insns[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, verdict),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { .len = ARRAY_LEN(insns), .filter = insns };
-
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
 }
 
 /* --- in all ways to be traced ----------------------------------------------------- */

@@ -106,9 +106,8 @@ def profile(rows):
 
 
 def fio(rows):
-    metric = next((r["metric"] for r in rows if "iops" in r["metric"].lower()),
-                  rows[0]["metric"])
-    return bars(rows, "fio: %s" % metric, metric, metric, log=True)
+    return bars(rows, "fio: I/O operations in a second, queue depth 32", "IOPS", "IOPS",
+                lambda case: "depth 32" in case, log=True)
 
 
 FAMILIES = {

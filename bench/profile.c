@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#define ROUNDS	16
+#define ROUNDS	64
 #define CALLS	32
 
 /* As in bench/profile.py. */

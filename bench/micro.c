@@ -25,8 +25,6 @@
 #define CALLS	32
 #define ROUNDS	101
 #define BLOCKED_ROUNDS	501
-/* Descriptors below this one stay open. */
-#define KEPT_FILES	100
 
 /* --- a call, and the ways to make it --------------------------------------------- */
 
@@ -116,11 +114,13 @@ static bool uring_prep(const struct syslet_call *c, unsigned int flags)
 static void uring_calls(struct syslet_call *c, unsigned int nr, unsigned int flags)
 {
 	struct io_uring_cqe *cqe;
+	int ret;
 
 	for (unsigned int i = 0; i < nr; i++)
 		uring_prep(c + i, flags);
-	if (io_uring_submit_and_wait(&uring, nr) != nr)
-		die("io_uring: not all were submitted");
+	ret = io_uring_submit_and_wait(&uring, nr);
+	if (ret != nr)
+		die("io_uring: %d of %u requests were submitted", ret, nr);
 	for (unsigned int i = 0; i < nr; i++) {
 		if (io_uring_wait_cqe(&uring, &cqe))
 			die("io_uring: no completion");
@@ -382,16 +382,25 @@ static void set_second(void)
 	}
 }
 
-/* What open() gave is closed without being measured. */
-static void forget_first(void)
+/* What open() gave is closed without being measured: all from the first on. */
+static void forget_first(int first_fd)
 {
 	if (type->is_open)
-		close_range(KEPT_FILES, ~0U, 0);
+		close_range(first_fd, ~0U, 0);
+}
+
+static int free_fd(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
 }
 
 static double measure(void (*how)(void))
 {
 	uint64_t t[ROUNDS], start;
+	int fd = free_fd();
 
 	for (int i = 0; i < ROUNDS; i++) {
 		for (int j = 0; j < CALLS; j++)
@@ -399,7 +408,7 @@ static double measure(void (*how)(void))
 		start = now();
 		how();
 		t[i] = now() - start;
-		forget_first();
+		forget_first(fd);
 		if (!type->second.nr)
 			continue;
 		set_second();
@@ -582,9 +591,6 @@ int main(int argc, char **argv)
 		die("usage: bench-micro DIRECTORY");
 	types[2].first.args[0] = open("file", O_RDONLY);
 	types[4].first.args[0] = types[4].second.args[0] = open(".", O_RDONLY | O_DIRECTORY);
-	/* What is opened to be measured comes behind these. */
-	while (dup(0) < KEPT_FILES - 1)
-		;
 	ring = ring_alloc(64);
 	armed.syslet.completion_ring_ptr = P(ring);
 

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import sys
+import textwrap
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BENCH = os.path.join(TOP, "build", "bench")
@@ -58,9 +59,9 @@ def peers(family, case, metric):
 
 
 def number(v):
-    if v >= 1000:
+    if v >= 100:
         return "{:,.0f}".format(v)
-    return "%.4g" % v
+    return "%.3g" % v
 
 
 def percent(v):
@@ -283,11 +284,17 @@ def is_met(name):
 
 # --- the page -----------------------------------------------------------------------------
 
-def fill(text):
-    def one(match):
-        return str(eval(match.group(1), globals()))  # pylint: disable=eval-used
+def evaluate(expression):
+    # In brackets: it may go on in the next line.
+    return eval("(%s)" % expression, globals())  # pylint: disable=eval-used
 
-    return re.sub(r"{{(.*?)}}", one, text, flags=re.S)
+
+def fill(text):
+    filled = re.sub(r"{{(.*?)}}", lambda m: str(evaluate(m.group(1))), text, flags=re.S)
+    # Tables, headings and what is literal stay as they are.
+    if re.search(r"^(===|---|\.\. |\t)", filled, flags=re.M):
+        return filled
+    return textwrap.fill(filled, 80, break_long_words=False, break_on_hyphens=False)
 
 
 def page():
@@ -297,7 +304,7 @@ def page():
     for paragraph in template.split("\n\n"):
         match = re.match(r"{{if (.*?)}}\n", paragraph, flags=re.S)
         if match:
-            if not eval(match.group(1), globals()):  # pylint: disable=eval-used
+            if not evaluate(match.group(1)):
                 continue
             paragraph = paragraph[match.end():]
         out.append(fill(paragraph))

@@ -24,8 +24,8 @@ def ordered(items):
 
 
 def label(text):
-    """Case without the CPUs, for gnuplot: no quotes, no markup."""
-    return text.split(", 1 CPU")[0].split(", 2 CPU")[0].replace('"', "").replace("_", " ")
+    """Case without the CPUs, for gnuplot: no quotes."""
+    return text.split(", 1 CPU")[0].split(", 2 CPU")[0].replace('"', "")
 
 
 def number(value):
@@ -136,6 +136,10 @@ def draw(family):
 set output "%s"
 set key outside right
 set grid ytics
+set linetype 9 linecolor rgb "#8b4513"
+set linetype 10 linecolor rgb "#808080"
+set linetype 11 linecolor rgb "#ff8fb0"
+set linetype 12 linecolor rgb "#556b2f"
 %s""" % (out, FAMILIES[family](load(family)))
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
 

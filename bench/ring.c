@@ -2,7 +2,8 @@
 /*
  * The completion ring: what a post and a reap cost when nobody sleeps, how
  * long a sleeping waiter takes to come back, completions per second with few
- * and many calls in flight, and a wait of the library that finds work.
+ * and many calls in flight, and a wait of the library that finds work. Told to
+ * with the word "rings": completions per second by the number of rings alone.
  *
  * The time of a post is that between the stamps of two trace events of the
  * runner, the end of the call and the post. Between them lie the post and what
@@ -98,12 +99,11 @@ static void lane_exit(struct lane *l)
 
 /*
  * In a round each thread makes @depth calls that block, ends them, and waits
- * until all that the ring is to get in this round is there. Threads with a
- * ring of their own take what it has; if they share one the first thread does.
+ * until all that its ring is to get in this round is there. Of the threads that
+ * share a ring the first one takes what it has; @threads is a multiple of @rings.
  */
 struct crew {
-	unsigned int threads, depth, rounds;
-	bool shared;
+	unsigned int threads, rings, depth, rounds;
 	void (*wait)(struct syslet_ring *ring, uint32_t idx, unsigned int nr);
 
 	pthread_barrier_t start;
@@ -177,19 +177,16 @@ static void *worker_main(void *arg)
 static void crew_run(struct crew *crew)
 {
 	struct worker *workers = calloc(crew->threads, sizeof(*workers));
-	struct syslet_ring *ring = NULL;
 
 	if (!workers || pthread_barrier_init(&crew->start, NULL, crew->threads))
 		die("no memory for %u threads", crew->threads);
 	for (unsigned int i = 0; i < crew->threads; i++) {
 		struct worker *w = &workers[i];
 
-		if (!ring || !crew->shared)
-			ring = ring_alloc(ELEMENTS);
 		w->crew = crew;
-		w->ring = ring;
-		w->nr = crew->shared ? crew->threads * crew->depth : crew->depth;
-		w->reaps = !i || !crew->shared;
+		w->reaps = i < crew->rings;
+		w->ring = w->reaps ? ring_alloc(ELEMENTS) : workers[i % crew->rings].ring;
+		w->nr = crew->threads / crew->rings * crew->depth;
 		w->ends = &crew->ends[i * crew->rounds];
 		if (pthread_create(&w->thread, NULL, worker_main, w))
 			die("no thread");
@@ -331,7 +328,7 @@ static uint64_t trace_first_to_second(void)
 static double round_time(unsigned int threads)
 {
 	return crew_time(&(struct crew){
-		.threads = threads, .depth = 8, .rounds = 21, .shared = true,
+		.threads = threads, .rings = 1, .depth = 8, .rounds = 21,
 		.wait = wait_awake,
 	});
 }
@@ -469,11 +466,25 @@ static void rate(const char *peer, unsigned int flight, struct crew crew)
 static void bench_rate(void)
 {
 	for (unsigned int n = 1; n <= MAX_FLIGHT; n *= 2) {
-		rate("one thread", n, (struct crew){ .threads = 1, .depth = n, .shared = true });
+		rate("one thread", n, (struct crew){ .threads = 1, .rings = 1, .depth = n });
 		rate("threads, one ring", n,
-		     (struct crew){ .threads = n, .depth = 1, .shared = true });
+		     (struct crew){ .threads = n, .rings = 1, .depth = 1 });
 		rate("threads, ring each", n,
-		     (struct crew){ .threads = n, .depth = 1, .shared = false });
+		     (struct crew){ .threads = n, .rings = n, .depth = 1 });
+	}
+}
+
+/* The same threads with fewer and more rings: family scale. */
+static void bench_rings(void)
+{
+	struct crew crew = {
+		.threads = 16, .depth = 4, .rounds = MAX_ROUNDS, .wait = wait_asleep };
+	char name[32];
+
+	for (crew.rings = 1; crew.rings <= crew.threads; crew.rings *= 2) {
+		snprintf(name, sizeof(name), "%u ring%s", crew.rings, crew.rings > 1 ? "s" : "");
+		result("scale", name, "syslet", "completions of 16 threads", 1e9 / crew_time(&crew),
+		       "1/s");
 	}
 }
 
@@ -534,12 +545,16 @@ static void bench_library(void)
 	syslet_queue_exit(&q);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	uint64_t tsc = __rdtsc(), ns = now();
 	bool one_cpu = sysconf(_SC_NPROCESSORS_ONLN) == 1;
 	double event;
 
+	if (argc > 1 && !strcmp(argv[1], "rings")) {
+		bench_rings();
+		return 0;
+	}
 	if (one_cpu)
 		unit = "instructions";
 	trace_init();

@@ -30,9 +30,12 @@ def show(value):
 
 
 def block(peers, lines):
-    print("\n%-44s%s" % ("", "".join("%20s" % p for p in peers)))
+    first = max(len(label) for label, _, _ in lines) + 1
+    widths = {p: max(len(p) + 2, 10) for p in peers}
+    print("\n%-*s%s" % (first, "", "".join("%*s" % (widths[p], p) for p in peers)))
     for label, unit, values in lines:
-        print("%-44s%s  %s" % (label, "".join("%20s" % show(values[p]) for p in peers), unit))
+        print("%-*s%s  %s" % (first, label, "".join("%*s" % (widths[p], show(values[p]))
+                                                    for p in peers), unit))
 
 
 def table(rows):

@@ -36,7 +36,6 @@ cold()
 	umount $mnt
 }
 
-echo "kernel: $(uname -r)"
 disk make nullb0 0
 disk mount nullb0 $mnt
 find $mnt -name 'f??' | sort >/tmp/list

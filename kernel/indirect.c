@@ -175,17 +175,18 @@ static noinline bool indirect_call_watched(struct pt_regs *regs,
 					   const struct indirect_params *params,
 					   struct syslet_batch *batch, long *ret)
 {
+	unsigned long left;
+
 	/* They may change it, and take their time, in which all may change. */
 	if (batch)
 		batch->prepared = false;
 	if (!indirect_watch_enter(regs, batch, ret))
 		return true;
-	if (current->syslet)
-		current->syslet->call.left = false;
+	left = syslet_times_left();
 	if (!indirect_call_seen(regs, params, batch, ret))
 		return false;
 	/* Otherwise this is the result of another call, which has been told. */
-	if (likely(!current->syslet || !current->syslet->call.left))
+	if (likely(syslet_times_left() == left))
 		*ret = syslet_result(indirect_watch_exit(*ret, batch));
 	return true;
 }
@@ -246,7 +247,8 @@ SYSCALL_DEFINE4(indirect, const struct indirect_registers __user *, uregs,
 	if (err)
 		return err;
 
-	arch_indirect_to_abi(&regs);
+	if (unlikely(!arch_indirect_to_abi(&regs)))
+		return -ENOSYS;
 	if (likely(indirect_call(&regs, &params, NULL, &ret)))
 		return ret;
 	return syslet_go_on(&params.syslet);
@@ -348,8 +350,9 @@ static bool indirect_run_batch(struct syslet_batch *batch, long *ret)
 		result = indirect_copy_call(&regs, &batch->params.syslet.caller_data, ucall);
 		if (unlikely(result))
 			break;
-		arch_indirect_to_abi(&regs);
-		if (unlikely(!indirect_call_entry(&regs, batch, &result)))
+		if (unlikely(!arch_indirect_to_abi(&regs)))
+			result = -ENOSYS;
+		else if (unlikely(!indirect_call_entry(&regs, batch, &result)))
 			return false;
 		if (unlikely(batch->left)) {
 			*ret = result;

@@ -23,6 +23,7 @@
  */
 #include <linux/audit.h>
 #include <linux/entry-common.h>
+#include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/signal.h>
@@ -42,13 +43,18 @@ static unsigned long indirect_watchers(void)
 	return READ_ONCE(current_thread_info()->syscall_work) & ~INDIRECT_WORK_OUTER;
 }
 
-static void indirect_exit_outer(struct pt_regs *uregs)
+/* False if a tracer wants the thread to go on somewhere else. */
+static bool indirect_exit_outer(struct pt_regs *uregs)
 {
+	unsigned long ip = instruction_pointer(uregs);
+	int nr = syscall_get_nr(current, uregs);
+
 	if (test_syscall_work(SYSCALL_INDIRECT))
-		return;
+		return true;
 	syscall_set_return_value(current, uregs, 0, 0);
 	syscall_exit_work(uregs, indirect_watchers());
 	set_syscall_work(SYSCALL_INDIRECT);
+	return instruction_pointer(uregs) == ip && syscall_get_nr(current, uregs) == nr;
 }
 
 /* SECCOMP_RET_TRAP has put the number where a handler looks for it. */
@@ -85,7 +91,12 @@ bool indirect_watch_enter(struct pt_regs *regs, struct syslet_batch *batch, long
 		return false;
 	}
 
-	indirect_exit_outer(uregs);
+	if (!indirect_exit_outer(uregs)) {
+		*ret = syscall_get_return_value(current, uregs);
+		if (batch)
+			syslet_leave_batch(batch);
+		return false;
+	}
 	outer = *uregs;
 	arch_indirect_copy_call(uregs, regs);
 	syscall_set_return_value(current, uregs, -ENOSYS, 0);
@@ -133,7 +144,7 @@ long indirect_watch_exit(long ret, bool batched)
 	if (syscall_get_nr(current, uregs) == nr)
 		arch_indirect_set_nr(uregs, outer);
 	if (stop)
-		syscall_exit_work(uregs, stop);
+		ptrace_report_syscall_exit(uregs, false);
 	return syscall_get_return_value(current, uregs);
 }
 
@@ -145,8 +156,11 @@ long indirect_watch_exit(long ret, bool batched)
  */
 void indirect_watch_finish(long ret)
 {
-	if (unlikely(audit_context()))
-		__audit_syscall_exit(!IS_ERR_VALUE(ret), ret);
+	/* Nobody's: those of the thread are with another task. */
+	struct pt_regs *uregs = current_pt_regs();
+
+	syscall_set_return_value(current, uregs, 0, ret);
+	audit_syscall_exit(uregs);
 }
 
 /* The state of the watchers that belongs to the thread, and no more to @from. */
@@ -179,13 +193,14 @@ static void indirect_move_tracer(struct task_struct *from)
 	lockdep_assert_held_write(&tasklist_lock);
 
 	to->ptrace = from->ptrace;
-	to->parent = from->parent;
-	to->ptracer_cred = from->ptracer_cred;
+	rcu_assign_pointer(to->parent, rcu_dereference_protected(from->parent, true));
+	rcu_assign_pointer(to->ptracer_cred,
+			   rcu_dereference_protected(from->ptracer_cred, true));
 	to->ptrace_message = from->ptrace_message;
 	list_replace_init(&from->ptrace_entry, &to->ptrace_entry);
 	from->ptrace = 0;
-	from->parent = from->real_parent;
-	from->ptracer_cred = NULL;
+	rcu_assign_pointer(from->parent, rcu_dereference_protected(from->real_parent, true));
+	RCU_INIT_POINTER(from->ptracer_cred, NULL);
 
 	from->jobctl &= ~traps;
 	to->jobctl |= traps;

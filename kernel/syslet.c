@@ -50,8 +50,8 @@
  *     handoff is cancelled and the result returned as usual. So a call that
  *     slept is not always pending.
  *     If C is first it cannot fail any more: nothing in an adoption allocates,
- *     faults or waits for P. Adoptions that must not take place (P is traced
- *     now, got waiters on a PI futex, or attributes that C has not) are refused
+ *     faults or waits for P. Adoptions that must not take place (P got waiters
+ *     on a PI futex, or attributes that C has not) are refused
  *     before anything was moved. P keeps its user side; its sleep is interrupted
  *     and the call refused with -EAGAIN, unless it may wait.
  * [C] P does not touch its user side after the hook before it has seen
@@ -95,7 +95,8 @@
  *			accessed with page faults disabled, faulted in outside
  *     bucket->lock	the hash table of rings, reference counts reaching 0
  *
- * tasklist_lock is taken outside siglock, and only to move children.
+ * tasklist_lock is taken outside siglock, and only to move children, or the
+ * thread in the list of its tracer.
  */
 #include <linux/eventfd.h>
 #include <linux/preempt.h>
@@ -152,7 +153,6 @@ static void syslet_reset_call(struct syslet_call_state *call)
 	call->blocked = current->blocked;
 	call->refused = false;
 	call->evict = false;
-	call->left = false;
 	call->cancelled = false;
 	call->keep_result = false;
 	call->finished = false;
@@ -260,9 +260,10 @@ void __syslet_block(struct task_struct *tsk)
 		return;
 
 	syslet_clear_armed();
-	WRITE_ONCE(tsk->indirect_regs, tsk->syslet->call.regs);
 	trace_syslet_block(&tsk->syslet->call, state);
 	syslet_offer(tsk->syslet);
+	if (likely(tsk->syslet->call.offered))
+		WRITE_ONCE(tsk->indirect_regs, tsk->syslet->call.regs);
 }
 
 /**
@@ -930,11 +931,9 @@ static long syslet_evict(struct syslet_task *st)
 	st->call.offered = 0;
 	indirect_watch_finish(-ERESTARTNOINTR);
 	/* What comes back is of another system call, maybe of another thread. */
-	st->call.left = true;
-	if (st->call.batch) {
-		st->call.batch->left = true;
-		st->call.batch = NULL;
-	}
+	st->call.left++;
+	if (st->call.batch)
+		syslet_leave_batch(st->call.batch);
 	return syslet_park(st);
 }
 
@@ -957,6 +956,15 @@ long syslet_return_to_leader(struct syslet_task *st)
 	return ret == -EAGAIN ? 0 : ret;
 }
 
+/*
+ * What is refused to a traced thread: a frame, as who returns there would not be
+ * traced; and while the others are stopped, spares too, and it alone goes on.
+ */
+static bool syslet_is_held_back(const struct syslet_args *args)
+{
+	return args->frame.ip || (READ_ONCE(current->signal->flags) & SIGNAL_STOP_STOPPED);
+}
+
 /**
  * syslet_prepare - see that a call can go async
  * @regs: the call, of a class that may go async
@@ -975,6 +983,7 @@ bool syslet_prepare(struct pt_regs *regs, const struct syslet_args *args,
 		    struct syslet_batch *batch, long *ret)
 {
 	struct syslet_task *st = current->syslet;
+	unsigned long left = syslet_times_left();
 
 	if (batch)
 		batch->prepared = false;
@@ -982,7 +991,7 @@ bool syslet_prepare(struct pt_regs *regs, const struct syslet_args *args,
 		st = syslet_enter();
 		syslet_set_batch(batch);
 	}
-	if (unlikely(!st || (args->frame.ip && current->ptrace)))
+	if (unlikely(!st || (current->ptrace && syslet_is_held_back(args))))
 		*ret = -EAGAIN;
 	else
 		*ret = syslet_prepare_call(st, regs, args);
@@ -996,7 +1005,7 @@ bool syslet_prepare(struct pt_regs *regs, const struct syslet_args *args,
 		syslet_call_put(st);
 		*ret = syslet_evict(st);
 	}
-	if (*ret == -EAGAIN) {
+	if (*ret == -EAGAIN && likely(syslet_times_left() == left)) {
 		trace_syslet_refuse(regs, args);
 		if (st)
 			st->ctx->refused++;

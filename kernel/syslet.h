@@ -35,7 +35,8 @@ struct syslet_restart {
  * @prepared: the next call may go async without a look at ring and spare: they
  *	      were looked at for this batch, and nothing has changed since
  * @refused: the current entry has been, and -EAGAIN is not its own result
- * @left: the task does not carry the thread any more, see syslet_evict()
+ * @left: it is not to be gone on with: the task does not carry the thread any
+ *	  more, see syslet_evict(), or a tracer has sent that elsewhere
  * @params: as for indirect(2); caller_data is that of the current entry
  *
  * On the stack of the carrier. A spare that takes over copies it, and goes on
@@ -69,7 +70,7 @@ struct syslet_batch {
  *	     is its own affair
  * @refused: written before @adopted is done: the spare did not take over
  * @evict: no call yet: the group leader wants another task to make it
- * @left: the task has given its thread away meanwhile, and carries one again
+ * @left: how often the task has given its thread away to be rid of it
  * @since: when it was handed off, in jiffies
  * @cancelled: written by syslet_cancel(2): do not begin to sleep again
  * @adopted_pending: what the handler returns is what syslet_park() returned to
@@ -94,13 +95,13 @@ struct syslet_call_state {
 	sigset_t			blocked;
 	bool				refused;
 	bool				evict;
-	bool				left;
 	bool				cancelled;
 	bool				adopted_pending;
 	bool				keep_result;
 	bool				finished;
 	bool				posted;
 	unsigned long			since;
+	unsigned long			left;
 	struct syslet_restart		*restart;
 };
 
@@ -241,10 +242,26 @@ static inline void syslet_set_batch(struct syslet_batch *batch)
 		current->syslet->call.batch = batch;
 }
 
+/*
+ * How often the current task has given its thread away, in the middle of a call,
+ * and come back with another one: what is returned then is of that one's call.
+ */
+static inline unsigned long syslet_times_left(void)
+{
+	return current->syslet ? current->syslet->call.left : 0;
+}
+
+/* The batch is over, and what the entry returned is what the system call returns. */
+static inline void syslet_leave_batch(struct syslet_batch *batch)
+{
+	batch->left = true;
+	syslet_set_batch(NULL);
+}
+
 /* Are the calls of two tasks filtered in the same way? */
 static inline bool syslet_same_seccomp(struct task_struct *a, struct task_struct *b)
 {
-#ifdef CONFIG_SECCOMP_FILTER
+#ifdef CONFIG_SECCOMP
 	return a->seccomp.mode == b->seccomp.mode && a->seccomp.filter == b->seccomp.filter;
 #else
 	return true;

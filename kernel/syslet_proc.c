@@ -4,6 +4,7 @@
  */
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
+#include <linux/ptrace.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/seq_file.h>
@@ -24,33 +25,37 @@ static const struct syslet_call_state *syslet_running_call(struct syslet_task *s
  * @size: of @buf
  * @tsk: the helper; it may be dying
  *
- * The name of the program, and "/spare", or the number of the call. What is
- * traced and audited has the program's.
+ * The name of the program, and "/spare", or the number of the call for those
+ * who may know it. What is traced and audited has the program's.
  *
- * Context: Any.
+ * Context: Process context.
  */
 void syslet_helper_comm(char *buf, size_t size, struct task_struct *tsk)
 {
 	const struct syslet_call_state *call;
 	char comm[TASK_COMM_LEN];
+	struct syslet_ctx *ctx;
 	struct syslet_task *st;
 	int nr = -1;
 
 	get_task_comm(comm, tsk);
 	scoped_guard(rcu) {
 		st = READ_ONCE(tsk->syslet);
-		if (st) {
-			spin_lock(&st->ctx->lock);
+		ctx = st ? READ_ONCE(st->ctx) : NULL;
+		if (ctx) {
+			spin_lock(&ctx->lock);
 			call = syslet_running_call(st);
 			if (call)
 				nr = syscall_get_nr(tsk, call->regs);
-			spin_unlock(&st->ctx->lock);
+			spin_unlock(&ctx->lock);
 		}
 	}
-	if (nr >= 0)
+	if (nr < 0)
+		snprintf(buf, size, "%s/spare", comm);
+	else if (ptrace_may_access(tsk, PTRACE_MODE_READ_FSCREDS | PTRACE_MODE_NOAUDIT))
 		snprintf(buf, size, "%s/call-%d", comm, nr);
 	else
-		snprintf(buf, size, "%s/spare", comm);
+		snprintf(buf, size, "%s/call", comm);
 }
 
 static void syslet_show_call(struct seq_file *m, struct pid_namespace *ns,
@@ -95,8 +100,12 @@ static void syslet_show_thread(struct seq_file *m, struct pid_namespace *ns,
 		   tid, ctx->nr_parked, list_count_nodes(&ctx->running),
 		   data_race(ctx->handoffs), data_race(ctx->refused),
 		   data_race(ctx->limited));
-	list_for_each_entry(st, &ctx->running, call.node)
+	list_for_each_entry(st, &ctx->running, call.node) {
+		/* It will be read again, into more memory. */
+		if (seq_has_overflowed(m))
+			break;
 		syslet_show_call(m, ns, st, tid);
+	}
 	spin_unlock(&ctx->lock);
 }
 

@@ -210,6 +210,11 @@ static __always_inline bool __syslet_is_movable(struct task_struct *tsk)
 	if (tsk->kcov)
 		return false;
 #endif
+#ifdef CONFIG_BPF_SYSCALL
+	/* Policies of BPF programs keep there what they know of the task. */
+	if (rcu_access_pointer(tsk->bpf_storage))
+		return false;
+#endif
 #ifdef CONFIG_NUMA
 	/* Freed by exiting tasks, so spares' cannot be looked at. */
 	if (tsk->mempolicy)
@@ -290,6 +295,16 @@ static bool syslet_same_resctrl(struct task_struct *a, struct task_struct *b)
 #endif
 }
 
+/* The rules of audit for new tasks may have changed since the thread began. */
+static bool syslet_is_audited(struct task_struct *tsk, struct task_struct *spare)
+{
+#ifdef CONFIG_AUDITSYSCALL
+	return !tsk->audit_context || spare->audit_context;
+#else
+	return true;
+#endif
+}
+
 static bool syslet_same_cookie(struct task_struct *a, struct task_struct *b)
 {
 #ifdef CONFIG_SCHED_CORE
@@ -328,6 +343,7 @@ static __always_inline bool __syslet_is_fresh(struct task_struct *tsk,
 	       syslet_same_slice(spare, tsk) &&
 	       syslet_same_resctrl(spare, tsk) &&
 	       syslet_same_seccomp(spare, tsk) &&
+	       syslet_is_audited(tsk, spare) &&
 	       syslet_same_undo(spare, tsk) &&
 	       syslet_same_io(spare, tsk);
 }
@@ -640,6 +656,7 @@ long syslet_park(struct syslet_task *st)
 	long ret;
 
 	/* For who looks: not in a system call. */
+	WRITE_ONCE(current->indirect_regs, NULL);
 	arch_indirect_set_nr(current_pt_regs(), -1);
 	do {
 		if (!syslet_list_spare(st))
@@ -937,7 +954,7 @@ static bool syslet_has_traced(struct syslet_ctx *ctx)
 	guard(rcu)();
 	for_each_thread(current, t) {
 		st = READ_ONCE(t->syslet);
-		if (st && READ_ONCE(st->ctx) == ctx && READ_ONCE(t->ptrace))
+		if (t != current && st && READ_ONCE(st->ctx) == ctx && READ_ONCE(t->ptrace))
 			return true;
 	}
 	return false;

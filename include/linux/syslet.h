@@ -97,7 +97,8 @@ static inline void syslet_fork(struct task_struct *tsk)
 	tsk->indirect_regs = NULL;
 	tsk->flags &= ~PF_SYSLET_ARMED;
 	/* Its return from the call is that of the call that was asked for. */
-	clear_task_syscall_work(tsk, SYSCALL_INDIRECT);
+	if (unlikely(test_task_syscall_work(tsk, SYSCALL_INDIRECT)))
+		clear_task_syscall_work(tsk, SYSCALL_INDIRECT);
 }
 
 /* Called first thing in do_exit(); may change the exit code. */
@@ -117,9 +118,14 @@ static inline void syslet_release(struct task_struct *tsk)
 /* Called past the point of no return of execve(), before de_thread(). */
 static inline void syslet_exec(struct task_struct *tsk)
 {
-	WRITE_ONCE(tsk->signal->makes_syslets, false);
 	if (unlikely(tsk->syslet))
 		__syslet_exec(tsk);
+}
+
+/* Called after de_thread(): no other thread makes syslets any more. */
+static inline void syslet_exec_alone(struct task_struct *tsk)
+{
+	WRITE_ONCE(tsk->signal->makes_syslets, false);
 }
 
 /*
@@ -305,6 +311,7 @@ static inline void syslet_fork(struct task_struct *tsk) { }
 static inline void syslet_exit(struct task_struct *tsk, long *code) { }
 static inline void syslet_release(struct task_struct *tsk) { }
 static inline void syslet_exec(struct task_struct *tsk) { }
+static inline void syslet_exec_alone(struct task_struct *tsk) { }
 static inline void syslet_group_exit(struct task_struct *tsk) { }
 
 static inline bool syslet_is_helper(struct task_struct *tsk)

@@ -83,22 +83,26 @@ static __always_inline bool arch_indirect_get_call(struct pt_regs *regs,
 
 void arch_indirect_to_ia32(struct pt_regs *regs);
 
-/* Put the arguments, as they were read, where the ABI of the caller has them. */
-static __always_inline void arch_indirect_to_abi(struct pt_regs *regs)
+/*
+ * Put the arguments, as they were read, where the ABI of the caller has them.
+ * False if that is x32, which is not supported.
+ */
+static __always_inline bool arch_indirect_to_abi(struct pt_regs *regs)
 {
 	if (unlikely(indirect_is_ia32()))
 		arch_indirect_to_ia32(regs);
+	return !in_x32_syscall();
 }
 
 /*
  * False if there is no such system call. Otherwise its number is bounded for
- * speculation too. The ABI of x32 is not supported.
+ * speculation too.
  */
 static __always_inline bool arch_indirect_accept(struct pt_regs *regs)
 {
 	unsigned int max = indirect_nr_syscalls();
 
-	if (regs->orig_ax >= max || in_x32_syscall())
+	if (regs->orig_ax >= max)
 		return false;
 	regs->orig_ax = array_index_nospec(regs->orig_ax, max);
 	return true;

@@ -512,44 +512,15 @@ static bool syslet_has_frame(const struct syslet_call_state *call)
 	return !call->evict && call->args->frame.ip;
 }
 
-/* False: not with these locks. Who is traced is in the list of its tracer. */
-static bool syslet_lock_user_side(struct task_struct *from, bool traced)
-{
-	if (unlikely(traced)) {
-		write_lock_irq(&tasklist_lock);
-		spin_lock(syslet_siglock(from));
-		return true;
-	}
-	spin_lock_irq(syslet_siglock(from));
-	if (likely(!from->ptrace))
-		return true;
-	spin_unlock_irq(syslet_siglock(from));
-	return false;
-}
-
-static void syslet_unlock_user_side(struct task_struct *from, bool traced)
-{
-	if (unlikely(traced)) {
-		spin_unlock(syslet_siglock(from));
-		write_unlock_irq(&tasklist_lock);
-	} else {
-		spin_unlock_irq(syslet_siglock(from));
-	}
-}
-
 /* The step that decides, and what signals and look-ups by TID depend on. */
-static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
+static bool __syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 {
 	struct task_struct *to = current;
-	bool traced = READ_ONCE(from->ptrace);
 	u64 runtime;
 	bool ok;
 
-	if (unlikely(!syslet_lock_user_side(from, traced))) {
-		/* Since when we looked. */
-		traced = true;
-		syslet_lock_user_side(from, traced);
-	}
+	lockdep_assert_held(syslet_siglock(from));
+
 	/* Takes pi_lock, if the task has not left its CPU yet. */
 	runtime = task_sched_runtime(from);
 	raw_spin_lock(&from->pi_lock);
@@ -573,8 +544,20 @@ static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 		if (task_no_new_privs(from))
 			task_set_no_new_privs(to);
 	}
-	syslet_unlock_user_side(from, traced);
 	return ok;
+}
+
+static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
+{
+	if (likely(!READ_ONCE(from->ptrace))) {
+		guard(spinlock_irq)(syslet_siglock(from));
+		if (likely(!from->ptrace))
+			return __syslet_take_over(ctx, from);
+	}
+	/* It is in the list of its tracer. */
+	guard(write_lock_irq)(&tasklist_lock);
+	guard(spinlock)(syslet_siglock(from));
+	return __syslet_take_over(ctx, from);
 }
 
 /**
@@ -616,7 +599,7 @@ bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret)
 	syslet_delay(SYSLET_POINT_MOVE);
 	syslet_unpark(st);
 	if (!call->evict) {
-		ctx->handoffs++;
+		WRITE_ONCE(ctx->handoffs, ctx->handoffs + 1);
 		call->since = jiffies;
 		call->ring = ctx->ring;
 		syslet_ring_reserve(call->ring);
@@ -1008,7 +991,7 @@ bool syslet_prepare(struct pt_regs *regs, const struct syslet_args *args,
 	if (*ret == -EAGAIN && likely(syslet_times_left() == left)) {
 		trace_syslet_refuse(regs, args);
 		if (st)
-			st->ctx->refused++;
+			WRITE_ONCE(st->ctx->refused, st->ctx->refused + 1);
 		if (args->flags & SYSLET_SYNC_OK)
 			*ret = indirect_dispatch_here(regs);
 		else

@@ -98,8 +98,7 @@ static void syslet_show_thread(struct seq_file *m, struct pid_namespace *ns,
 	spin_lock(&ctx->lock);
 	seq_printf(m, "thread %d parked %u running %zu handoffs %lu refused %lu limited %lu\n",
 		   tid, ctx->nr_parked, list_count_nodes(&ctx->running),
-		   data_race(ctx->handoffs), data_race(ctx->refused),
-		   data_race(ctx->limited));
+		   READ_ONCE(ctx->handoffs), READ_ONCE(ctx->refused), READ_ONCE(ctx->limited));
 	list_for_each_entry(st, &ctx->running, call.node) {
 		/* It will be read again, into more memory. */
 		if (seq_has_overflowed(m))

@@ -432,7 +432,7 @@ static bool syslet_clone_spare(struct syslet_ctx *ctx)
 	return fresh;
 
 limited:
-	ctx->limited++;
+	WRITE_ONCE(ctx->limited, ctx->limited + 1);
 	if (st)
 		syslet_task_free(st);
 	return false;

@@ -36,7 +36,8 @@ rc=0
 	"$top/lib/libsyslet/tests/run" "$top"/build/lib/tests/* || rc=1
 	echo "# in the guest, $guest kernel"
 	# what costs each call something is on here, and not where things are measured
-	APPEND="${APPEND:-} lsm=landlock,apparmor" DISKS=$top/build/disk.img LIMIT=${LIMIT:-2400} \
+	THREADS=${THREADS:-single} APPEND="${APPEND:-} lsm=landlock,apparmor" \
+		DISKS=$top/build/disk.img LIMIT=${LIMIT:-2400} \
 		"$top/vm/guest.sh" "$quick check" || rc=1
 	[ $rc = 0 ] || echo "# a test, or the guest, failed"
 } | tee "$out" | sed -u '/^#  RUN\|^#  *OK /d'

@@ -11,6 +11,9 @@
 #   ICOUNT=1            one CPU whose clock counts instructions, for measuring
 #   FUZZ=1              programs may do what the kernel complains of: crash, use up
 #                       the memory of their cgroup, mount with options of old
+#   THREADS=single      both CPUs in one thread of QEMU, which is slower; with one
+#                       each a CPU may run a breakpoint of code that is being
+#                       patched after it is gone ("Oops: int3")
 #   QEMU_OPTS=          more options for QEMU
 #   APPEND=             more words on the kernel command line
 #
@@ -60,7 +63,7 @@ if [ -n "${ICOUNT:-}" ]; then
 		-rtc "base=2026-01-01,clock=vm")
 	cpu='qemu64,+ssse3,+sse4.1,+sse4.2,-rdrand'
 else
-	opts+=(-smp 2 -accel "tcg,thread=multi")
+	opts+=(-smp 2 -accel "tcg,thread=${THREADS:-multi}")
 fi
 opts+=(-cpu "$cpu")
 for d in ${DISKS:-}; do

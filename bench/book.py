@@ -15,6 +15,8 @@ import re
 import sys
 import textwrap
 
+from rst import simple_table
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BENCH = os.path.join(TOP, "build", "bench")
 TEMPLATE = os.path.join(TOP, "bench", "book.rst")
@@ -83,17 +85,6 @@ def run(family):
 
 
 # --- tables -------------------------------------------------------------------------
-
-def simple_table(lines):
-    """The first line is the head."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    rule = "  ".join("=" * w for w in widths)
-    text = ["  ".join(c.ljust(w) if not i else c.rjust(w)
-                      for i, (c, w) in enumerate(zip(line, widths))).rstrip()
-            for line in lines]
-    # An empty first cell would continue the line before.
-    return "\n".join([rule, text[0], rule] + text[1:] + [rule])
-
 
 def short(case):
     return re.sub(r", 1 CPU$|, 2 CPUs$", "", case)

@@ -14,6 +14,8 @@ import os
 import re
 import sys
 
+from rst import simple_table
+
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BENCH = os.path.join(TOP, "build", "bench")
 PAGE = os.path.join(TOP, "Documentation", "userspace-api", "syslet-comparison-%s.rst")
@@ -29,16 +31,6 @@ HOT, MS5, US100 = ("%s, 1 CPU" % c for c in ("hot", "cold, 5 ms", "cold, 100 us"
 def source(name):
     with open(os.path.join(TOP, "bench", "compare", name + ".c"), encoding="utf-8") as f:
         return f.read()
-
-
-def table(rows):
-    """A simple table; the first row is its head."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    rule = "  ".join("=" * w for w in widths)
-    lines = ["  ".join(c.ljust(w) if not i else c.rjust(w)
-                       for i, (c, w) in enumerate(zip(row, widths))).rstrip()
-             for row in rows]
-    return "\n".join([rule, lines[0], rule] + lines[1:] + [rule]) + "\n"
 
 
 # --- code ---------------------------------------------------------------------
@@ -70,7 +62,7 @@ def code():
         body = "\n".join("\t" + line if line else "" for line in essence(text).split("\n"))
         blocks.append("%s, ``bench/compare/%s.c``:\n\n.. code-block:: c\n\n%s\n" %
                       (title, name, body))
-    return HEAD + table(counts) + "\n" + "\n".join(blocks)
+    return HEAD + simple_table(counts) + "\n\n" + "\n".join(blocks)
 
 
 # --- figures --------------------------------------------------------------------
@@ -104,7 +96,7 @@ def figures():
     switches = "context switches, all files"
     head = ("",) + tuple(title for _, title in PEERS)
     return HEAD + "Run of %s, Linux %s with syslets, QEMU %s.\n\n" % (
-        run["date"], run["kernel"], run["qemu"]) + table([
+        run["date"], run["kernel"], run["qemu"]) + simple_table([
             head,
             row("Hot: instructions for each file", HOT, "each file", number),
             row("... more than plain calls", HOT, "each file", more(HOT, "each file")),
@@ -121,7 +113,7 @@ def figures():
             row("Tasks at most, 100 us", US100, "tasks at most", number),
             row("Resident memory at most, 5 ms, KiB", MS5, "memory of the program at most",
                 number),
-        ])
+        ]) + "\n"
 
 
 def write(name, text):

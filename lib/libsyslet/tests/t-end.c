@@ -82,14 +82,9 @@ static void test_errno(void)
 {
 	struct rlimit none = { 3, 3 };
 	struct syslet_queue q;
-	int status;
-	pid_t pid = fork();
 
-	if (pid) {
-		CHECK(waitpid(pid, &status, 0) == pid);
-		CHECK_EQ(0, status);
+	if (passed_in_child())
 		return;
-	}
 	/* valgrind has its own idea of that */
 	if (setrlimit(RLIMIT_NOFILE, &none))
 		_exit(0);

@@ -107,19 +107,14 @@ static void be_nobody(struct syslet_queue *q)
 
 static void in_child(void (*fn)(struct syslet_queue *q), unsigned int flags)
 {
-	pid_t pid = fork();
-	int status;
+	struct syslet_queue q;
 
-	if (!pid) {
-		struct syslet_queue q;
-
-		CHECK_EQ(0, syslet_queue_init(&q, 8, flags));
-		fn(&q);
-		syslet_queue_exit(&q);
-		_exit(0);
-	}
-	CHECK(waitpid(pid, &status, 0) == pid);
-	CHECK_EQ(0, status);
+	if (passed_in_child())
+		return;
+	CHECK_EQ(0, syslet_queue_init(&q, 8, flags));
+	fn(&q);
+	syslet_queue_exit(&q);
+	_exit(0);
 }
 
 int main(void)

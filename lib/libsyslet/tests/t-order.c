@@ -250,14 +250,9 @@ static void hide_proc(void)
 static void test_without(void (*proc)(void))
 {
 	struct syslet_queue q;
-	int status;
-	pid_t pid = fork();
 
-	if (pid) {
-		CHECK(waitpid(pid, &status, 0) == pid);
-		CHECK_EQ(0, status);
+	if (passed_in_child())
 		return;
-	}
 	proc();
 	CHECK_EQ(0, syslet_queue_init(&q, 8, SYSLET_QUEUE_THREADS));
 	test_blocked(&q);

@@ -179,21 +179,16 @@ static void test_no_limit(struct syslet_queue *q)
 
 static void in_child(void (*be)(void), void (*fn)(struct syslet_queue *q))
 {
-	pid_t pid = fork();
-	int status;
+	struct syslet_queue q;
 
-	if (!pid) {
-		struct syslet_queue q;
-
-		if (be)
-			be();
-		CHECK_EQ(0, syslet_queue_init(&q, 128, SYSLET_QUEUE_THREADS));
-		fn(&q);
-		syslet_queue_exit(&q);
-		_exit(0);
-	}
-	CHECK(waitpid(pid, &status, 0) == pid);
-	CHECK_EQ(0, status);
+	if (passed_in_child())
+		return;
+	if (be)
+		be();
+	CHECK_EQ(0, syslet_queue_init(&q, 128, SYSLET_QUEUE_THREADS));
+	fn(&q);
+	syslet_queue_exit(&q);
+	_exit(0);
 }
 
 int main(void)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "syslet.h"
@@ -128,6 +129,19 @@ static inline void close_blocked(struct blocked *b)
 {
 	close(b->fd[0]);
 	close(b->fd[1]);
+}
+
+/* What follows is done in a child; true in the parent, when it has gone well. */
+static inline int passed_in_child(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		return 0;
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK_EQ(0, status);
+	return 1;
 }
 
 /* A directory of our own, empty, that is the working directory. */

@@ -435,6 +435,11 @@ static bool job_start(int events, int control, struct kid *k, bool thread,
 	ASSERT_TRUE(job_start(self->events, self->control, &self->k, variant->thread, fn))
 #define READ_GROUP(g)	ASSERT_TRUE(group_read(self->events, g))
 #define JOB_GO()	do { ASSERT_TRUE(kid_tell(&self->k)); READ_GROUP(self->other); } while (0)
+/* The next group is as the one that was read. */
+#define READ_SAME()	do {								\
+	READ_GROUP(self->other);							\
+	ASSERT_TRUE(group_same(self->group, self->other));				\
+} while (0)
 #define JOB_END()	ASSERT_EQ(0, kid_status(&self->k))
 
 /* --- calls that do not wait ----------------------------------------------------------- */
@@ -577,10 +582,8 @@ TEST_F(audit, record_of_the_i386_abi_is_that_of_the_plain_call)
 	ASSERT_TRUE(group_has(self->group, 1));
 	ASSERT_TRUE(event_is(&self->group->ev[0], I386_OPENAT, -ENOENT));
 	ASSERT_NE(NULL, strstr(self->group->ev[0].text, "arch=40000003"));
-	for (int how = 0; how < 2; how++) {
-		READ_GROUP(self->other);
-		ASSERT_TRUE(group_same(self->group, self->other));
-	}
+	for (int how = 0; how < 2; how++)
+		READ_SAME();
 	JOB_END();
 }
 
@@ -631,8 +634,7 @@ TEST_F(audit, record_of_a_call_that_blocked_comes_with_its_result)
 	READ_GROUP(self->other);
 	ASSERT_TRUE(group_has(self->other, 1));
 	ASSERT_TRUE(event_is(&self->other->ev[0], __NR_openat, -ENOENT));
-	READ_GROUP(self->other);
-	ASSERT_TRUE(group_same(self->group, self->other));
+	READ_SAME();
 	JOB_END();
 }
 
@@ -763,8 +765,7 @@ TEST_F(audit, records_of_a_call_that_is_interrupted_are_those_of_the_plain_one)
 	READ_GROUP(self->group);
 	ASSERT_TRUE(group_has(self->group, 3));
 	ASSERT_TRUE(event_is(&self->group->ev[0], __NR_openat, -EINTR));
-	READ_GROUP(self->other);
-	ASSERT_TRUE(group_same(self->group, self->other));
+	READ_SAME();
 	JOB_END();
 }
 
@@ -951,8 +952,7 @@ TEST_F(audit, watched_file_that_a_blocked_call_opens)
 	ASSERT_STREQ("\"fifo\"", event_field(&self->group->ev[0], "key"));
 	READ_GROUP(self->other);
 	ASSERT_TRUE(group_has(self->other, 0));
-	READ_GROUP(self->other);
-	ASSERT_TRUE(group_same(self->group, self->other));
+	READ_SAME();
 	JOB_END();
 }
 

@@ -12,6 +12,14 @@
 /* No call that the tests make fails with that, if no filter says so. */
 #define FORBIDDEN	EUCLEAN
 
+/* What to do about one call, by its number. */
+#define FILTER_CALL(nr_, action) {							\
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),		\
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr_, 0, 1),					\
+	BPF_STMT(BPF_RET | BPF_K, action),						\
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),					\
+}
+
 /* Returns 0, or what the flags ask for; or -errno. */
 static inline long filter_install(unsigned int flags, struct sock_filter *insns,
 				  unsigned short len)
@@ -34,12 +42,7 @@ static inline long filter_nothing(unsigned int flags)
 /* For this thread, or for all by SECCOMP_FILTER_FLAG_TSYNC: one call, by its number. */
 static inline long filter_call(unsigned int flags, uint32_t nr, uint32_t action)
 {
-	struct sock_filter insns[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, action),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
+	struct sock_filter insns[] = FILTER_CALL(nr, action);
 
 	return filter_install(flags, insns, ARRAY_LEN(insns));
 }

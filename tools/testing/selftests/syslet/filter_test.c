@@ -276,12 +276,7 @@ THREADS_TEST(filter, signal_while_a_supervisor_holds_the_call_makes_it_ask_again
 
 THREADS_TEST(filter, installed_by_an_indirect_call_is_for_the_next_one)
 {
-	struct sock_filter insns[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mkdir, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | FORBIDDEN),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
+	struct sock_filter insns[] = FILTER_CALL(__NR_mkdir, SECCOMP_RET_ERRNO | FORBIDDEN);
 	struct sock_fprog prog = { ARRAY_LEN(insns), insns };
 	struct flight f;
 
@@ -369,12 +364,7 @@ THREADS_TEST(filter, trap_in_a_batch_is_a_refusal_that_ends_it_if_that_is_wanted
 
 THREADS_TEST(filter, installed_by_an_entry_is_for_those_behind_it)
 {
-	struct sock_filter insns[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_write, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | FORBIDDEN),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
+	struct sock_filter insns[] = FILTER_CALL(__NR_write, SECCOMP_RET_ERRNO | FORBIDDEN);
 	struct sock_fprog prog = { ARRAY_LEN(insns), insns };
 	struct syslet_call calls[8];
 	int fd[2], in[2];

@@ -32,10 +32,10 @@
  *   ... sleeps, wakes, works on ...          cmpxchg(&ctx->offer, token, 0) [B]
  *                                            TID, signals   (siglock)
  *   syslet_disarm()                          all the rest
- *     cmpxchg(&ctx->offer, token, 0) [B]     complete_all(&call->adopted) [C]
+ *     cmpxchg(&ctx->offer, token, 0) [B]     xchg(&call->adoption, ...) [C]
  *     failed: C was first                  goes on with the batch, or
  *   syslet_finish()                        returns to user space with
- *     wait for call->adopted [C]           -ESYSLETPENDING
+ *     wait for call->adoption [C]          -ESYSLETPENDING
  *     restart the call if it was
  *     interrupted, post the result
  *     syslet_park()
@@ -51,11 +51,12 @@
  *     slept is not always pending.
  *     If C is first it cannot fail any more: nothing in an adoption allocates,
  *     faults or waits for P. Adoptions that must not take place (P got waiters
- *     on a PI futex, or attributes that C has not) are refused
- *     before anything was moved. P keeps its user side; its sleep is interrupted
- *     and the call refused with -EAGAIN, unless it may wait.
- * [C] P does not touch its user side after the hook before it has seen
- *     adopted, and C does not touch P after completing it.
+ *     on a PI futex, or attributes that C has not) are refused before anything
+ *     was moved. P keeps its user side; its sleep is interrupted and the call
+ *     refused with -EAGAIN, unless it may wait.
+ * [C] P does not touch its user side after the hook before it has seen that
+ *     the adoption is over, and C does not touch P after saying so. P sleeps
+ *     only if it comes first; whoever exchanges second knows of the other.
  * [D] A thread that exits gives its children to another one of the process:
  *     it links them to a task, then looks whether that is a carrier. C first
  *     becomes the carrier, then looks for children of P. One of them sees the
@@ -157,6 +158,7 @@ static void syslet_reset_call(struct syslet_call_state *call)
 	call->keep_result = false;
 	call->finished = false;
 	call->posted = false;
+	call->adoption = SYSLET_UNDER_WAY;
 	reinit_completion(&call->adopted);
 }
 
@@ -216,6 +218,18 @@ static __always_inline int syslet_prepare_call(struct syslet_task *st,
 
 /* --- block: the scheduler hook --------------------------------------- */
 
+/*
+ * What the rseq area of the thread says, if that is known: it is written when
+ * the thread returns to user space, and nothing has asked for that since.
+ */
+static void syslet_save_rseq(struct syslet_call_state *call)
+{
+#ifdef CONFIG_RSEQ
+	call->rseq_cpu = test_thread_flag(TIF_NOTIFY_RESUME) ? -1 : smp_processor_id();
+	call->rseq_mm_cid = task_mm_cid(current);
+#endif
+}
+
 /* Offer the user side of the current task to the chosen spare. */
 static void syslet_offer(struct syslet_task *st)
 {
@@ -228,6 +242,7 @@ static void syslet_offer(struct syslet_task *st)
 	 */
 	preempt_disable();
 	arch_syslet_save(st->task);
+	syslet_save_rseq(&st->call);
 	syslet_delay(SYSLET_POINT_OFFER);
 	spare = READ_ONCE(ctx->next);
 	if (likely(spare)) {
@@ -236,6 +251,11 @@ static void syslet_offer(struct syslet_task *st)
 		/* [A] pairs with set_current_state() in syslet_park() */
 		smp_store_release(&ctx->offer, st->call.offered);
 		syslet_delay(SYSLET_POINT_WAKE);
+		/*
+		 * We are about to schedule(), which clears this: the wake-up
+		 * need not find out whether the spare preempts us.
+		 */
+		set_tsk_need_resched(current);
 		wake_up_process(spare->task);
 		syslet_delay(SYSLET_POINT_SLEEP);
 	}
@@ -479,6 +499,24 @@ static void syslet_move_attributes(struct task_struct *from)
 	security_task_handoff(to, from);
 }
 
+static void syslet_move_rseq(struct task_struct *from)
+{
+#ifdef CONFIG_RSEQ
+	const struct syslet_call_state *call = &from->syslet->call;
+	struct task_struct *to = current;
+
+	to->rseq_len = from->rseq_len;
+	to->rseq_sig = from->rseq_sig;
+	preempt_disable();
+	to->rseq = from->rseq;
+	WRITE_ONCE(from->rseq, NULL);
+	/* The registered CPU number is that of the other task. */
+	if (call->rseq_cpu != smp_processor_id() || call->rseq_mm_cid != task_mm_cid(to))
+		rseq_migrate(to);
+	preempt_enable();
+#endif
+}
+
 /* What user space has told the kernel about the thread's own memory. */
 static void syslet_move_user_pointers(struct task_struct *from)
 {
@@ -494,16 +532,14 @@ static void syslet_move_user_pointers(struct task_struct *from)
 	from->compat_robust_list = NULL;
 #endif
 #endif
-#ifdef CONFIG_RSEQ
-	to->rseq_len = from->rseq_len;
-	to->rseq_sig = from->rseq_sig;
-	preempt_disable();
-	to->rseq = from->rseq;
-	WRITE_ONCE(from->rseq, NULL);
-	/* The registered CPU number is that of the other task. */
-	rseq_migrate(to);
-	preempt_enable();
-#endif
+	syslet_move_rseq(from);
+}
+
+/* [C] pairs with syslet_is_under_way(); nothing of @call is touched after this. */
+static void syslet_adoption_over(struct syslet_call_state *call)
+{
+	if (xchg(&call->adoption, SYSLET_ADOPTION_OVER) == SYSLET_AWAITED)
+		complete_all(&call->adopted);
 }
 
 /* Will the runner become a thread in user space, which nobody traces? */
@@ -592,21 +628,18 @@ bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret)
 		/* Who must not wait is to be told: see syslet_withdrawn(). */
 		if (!call->evict && !(call->args->flags & SYSLET_SYNC_OK))
 			syslet_interrupt(from);
-		complete_all(&call->adopted);
+		syslet_adoption_over(call);
 		return false;
 	}
 
 	syslet_delay(SYSLET_POINT_MOVE);
-	syslet_unpark(st);
 	if (!call->evict) {
 		WRITE_ONCE(ctx->handoffs, ctx->handoffs + 1);
 		call->since = jiffies;
 		call->ring = ctx->ring;
 		syslet_ring_reserve(call->ring);
-		spin_lock(&ctx->lock);
-		list_add_tail(&call->node, &ctx->running);
-		spin_unlock(&ctx->lock);
 	}
+	syslet_unpark(st, call->evict ? NULL : call);
 	syslet_move_children(from);
 	syslet_move_attributes(from);
 	syslet_move_user_pointers(from);
@@ -622,8 +655,7 @@ bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret)
 	if (!call->evict)
 		trace_syslet_handoff(call, from);
 	syslet_delay(SYSLET_POINT_ADOPTED);
-	/* [C] pairs with wait_for_completion() in syslet_withdraw() */
-	complete_all(&call->adopted);
+	syslet_adoption_over(call);
 	/* Who watches the thread may stop it here. */
 	if (unlikely(test_syscall_work(SYSCALL_INDIRECT)))
 		*ret = indirect_watch_exit(*ret, batched);
@@ -631,6 +663,19 @@ bool syslet_adopt(struct syslet_task *st, struct syslet_batch *batch, long *ret)
 }
 
 /* --- finish: the runner ----------------------------------------------- */
+
+/* If it is, then the end of it completes @call->adopted. */
+static bool syslet_is_under_way(struct syslet_call_state *call)
+{
+	/* [C] pairs with syslet_adoption_over() */
+	if (smp_load_acquire(&call->adoption) == SYSLET_ADOPTION_OVER)
+		return false;
+	if (xchg(&call->adoption, SYSLET_AWAITED) != SYSLET_ADOPTION_OVER)
+		return true;
+	/* Nobody else writes it any more. */
+	WRITE_ONCE(call->adoption, SYSLET_ADOPTION_OVER);
+	return false;
+}
 
 /**
  * syslet_withdraw - the call is over: take back the offer of the user side
@@ -648,8 +693,8 @@ bool syslet_withdraw(struct syslet_task *st)
 
 	/* [B] pairs with syslet_adopt() */
 	if (cmpxchg(&st->ctx->offer, token, 0) != token) {
-		/* [C] pairs with syslet_adopt() */
-		wait_for_completion(&st->call.adopted);
+		if (syslet_is_under_way(&st->call))
+			wait_for_completion(&st->call.adopted);
 		/* The answer stays the same until the call is finished. */
 		if (!st->call.refused)
 			return false;
@@ -744,17 +789,26 @@ static long syslet_to_frame(struct syslet_task *st, const struct syslet_frame *f
 	return 0;
 }
 
+/* Our signal mask was changed by another task; and maybe by the call. */
+static void syslet_settle_signals(void)
+{
+	sigset_t mask;
+
+	siginitsetinv(&mask, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	if (likely(sigequalsets(&current->blocked, &mask) && !test_thread_flag(TIF_SIGPENDING)))
+		return;
+	spin_lock_irq(syslet_siglock(current));
+	syslet_block_signals(current);
+	recalc_sigpending();
+	spin_unlock_irq(syslet_siglock(current));
+}
+
 static void syslet_finish(struct syslet_task *st, long ret)
 {
 	struct syslet_call_state *call = &st->call;
 
 	call->offered = 0;
-	WRITE_ONCE(current->indirect_regs, call->regs);
-	/* Our signal mask was changed by another task; and maybe by the call. */
-	spin_lock_irq(syslet_siglock(current));
-	syslet_block_signals(current);
-	recalc_sigpending();
-	spin_unlock_irq(syslet_siglock(current));
+	syslet_settle_signals();
 
 	ret = syslet_result(syslet_restart(st, ret));
 	WRITE_ONCE(call->finished, true);
@@ -812,6 +866,15 @@ static void syslet_save_restart(struct syslet_task *st)
 	rb->fn = syslet_restart_call;
 }
 
+/* @ctx is NULL if there was no memory for it. */
+static void syslet_note_refusal(struct syslet_ctx *ctx, struct pt_regs *regs,
+				const struct syslet_args *args)
+{
+	trace_syslet_refuse(regs, args);
+	if (ctx)
+		WRITE_ONCE(ctx->refused, ctx->refused + 1);
+}
+
 /* A call that slept is over, and its user side is still here. */
 static long syslet_withdrawn(struct syslet_task *st, long ret)
 {
@@ -824,7 +887,7 @@ static long syslet_withdrawn(struct syslet_task *st, long ret)
 	 */
 	if (call->refused && syslet_is_restart(ret) &&
 	    !(call->args->flags & SYSLET_SYNC_OK)) {
-		trace_syslet_refuse(call->regs, call->args);
+		syslet_note_refusal(st->ctx, call->regs, call->args);
 		return syslet_refused(call->batch);
 	}
 	return ret;
@@ -908,7 +971,8 @@ static long syslet_evict(struct syslet_task *st)
 	if (!st->call.offered)
 		return -EAGAIN;
 	/* A spare that is stopped or dying will not come. */
-	err = wait_for_completion_interruptible(&st->call.adopted);
+	err = syslet_is_under_way(&st->call) ?
+	      wait_for_completion_interruptible(&st->call.adopted) : 0;
 	if (syslet_withdraw(st))
 		return err ? -ERESTARTNOINTR : -EAGAIN;
 	st->call.offered = 0;
@@ -989,9 +1053,7 @@ bool syslet_prepare(struct pt_regs *regs, const struct syslet_args *args,
 		*ret = syslet_evict(st);
 	}
 	if (*ret == -EAGAIN && likely(syslet_times_left() == left)) {
-		trace_syslet_refuse(regs, args);
-		if (st)
-			WRITE_ONCE(st->ctx->refused, st->ctx->refused + 1);
+		syslet_note_refusal(st ? st->ctx : NULL, regs, args);
 		if (args->flags & SYSLET_SYNC_OK)
 			*ret = indirect_dispatch_here(regs);
 		else

@@ -53,6 +53,13 @@ struct syslet_batch {
 	struct indirect_params		params;
 };
 
+/* Of the adoption that an offer leads to. */
+enum syslet_adoption {
+	SYSLET_UNDER_WAY,	/* or not begun */
+	SYSLET_AWAITED,		/* the submitter sleeps until it is over */
+	SYSLET_ADOPTION_OVER,	/* or refused */
+};
+
 /**
  * struct syslet_call_state - a call that is armed, or being finished by a runner
  * @regs: number and arguments, see asm/syslet.h; on the stack of the task,
@@ -63,12 +70,16 @@ struct syslet_batch {
  *	  handoff to the post
  * @eventfd: signalled after the post, or NULL; a reference
  * @node: in syslet_ctx.running while a runner has it; under syslet_ctx.lock
- * @adopted: done when the spare has taken all that it takes
+ * @adoption: exchanged by the spare when it has taken all that it takes, and by
+ *	      the submitter before it waits for that
+ * @adopted: completed then, if the submitter waits
  * @offered: token of the offer of the user side, until the submitter knows what
  *	     became of it; 0: none was made
  * @blocked: signal mask of the thread; what the handler does to that of its task
  *	     is its own affair
- * @refused: written before @adopted is done: the spare did not take over
+ * @rseq_cpu: CPU that the thread's rseq area has, or -1 if that is not known
+ * @rseq_mm_cid: and the concurrency ID
+ * @refused: written before @adoption is over: the spare did not take over
  * @evict: no call yet: the group leader wants another task to make it
  * @left: how often the task has given its thread away to be rid of it
  * @since: when it was handed off, in jiffies
@@ -91,8 +102,13 @@ struct syslet_call_state {
 	struct eventfd_ctx		*eventfd;
 	struct list_head		node;
 	unsigned long			offered;
+	enum syslet_adoption		adoption;
 	struct completion		adopted;
 	sigset_t			blocked;
+#ifdef CONFIG_RSEQ
+	int				rseq_cpu;
+	int				rseq_mm_cid;
+#endif
 	bool				refused;
 	bool				evict;
 	bool				cancelled;
@@ -347,7 +363,7 @@ static inline bool syslet_is_cancelled(struct syslet_task *st)
 /* syslet_spare.c: contexts and spares. */
 struct syslet_task *syslet_enter(void);
 int syslet_prepare_spare(struct syslet_ctx *ctx);
-void syslet_unpark(struct syslet_task *st);
+void syslet_unpark(struct syslet_task *st, struct syslet_call_state *call);
 void syslet_revive(struct syslet_ctx *ctx);
 bool syslet_choose_leader(struct syslet_ctx *ctx);
 long syslet_park(struct syslet_task *st);

@@ -11,7 +11,8 @@
  * see it at addresses of their own.
  *
  * A thread looks its ring up once. What is mapped at that address may be
- * another object when a call ends, so a post compares the key.
+ * another object when a call ends, so a post compares the key. That is not
+ * needed while no mapping has changed at all: mm->mm_lock_seq counts that.
  *
  * kring->lock orders posts, and posts against waits. User memory is accessed
  * under it with page faults disabled; a page that is not there is faulted in
@@ -76,6 +77,8 @@ static atomic_long_t syslet_lost;
  * @node: in its bucket
  * @refs: users; reaching zero is under the bucket's lock
  * @key: what memory it is in
+ * @seq: mm->mm_lock_seq when its address had that key; memory of one address
+ *	 space only. Odd: not known.
  * @reserved: calls that were handed off and have not posted yet
  * @lock: see the head of this file
  * @waiters: struct syslet_waiter, under @lock
@@ -85,6 +88,7 @@ struct syslet_kring {
 	struct hlist_node		node;
 	refcount_t			refs;
 	union futex_key			key;
+	unsigned int			seq;
 	atomic_t			reserved;
 	/* Orders posts, and posts against waits. */
 	spinlock_t			lock;
@@ -140,6 +144,34 @@ static int syslet_ring_key(struct syslet_ring __user *uring, union futex_key *ke
 	return get_futex_key(word, FLAGS_SIZE_32, key, FUTEX_WRITE);
 }
 
+/* To be read before the look-up. It is odd while mappings are being changed. */
+static unsigned int syslet_ring_seq(void)
+{
+#ifdef CONFIG_PER_VMA_LOCK
+	return smp_load_acquire(&current->mm->mm_lock_seq.sequence);
+#else
+	return 1;
+#endif
+}
+
+/* The key was found at the ring's address; no mapping had changed since @seq. */
+static void syslet_ring_seen(struct syslet_kring *kring, unsigned int seq)
+{
+	if (!(kring->key.both.offset & (FUT_OFF_INODE | FUT_OFF_MMSHARED)))
+		WRITE_ONCE(kring->seq, seq);
+}
+
+/*
+ * Is the ring still where it was? For one that was found in this address space.
+ * Whoever changes mappings meanwhile cannot tell what comes first, in any case.
+ */
+static bool syslet_ring_is_there(const struct syslet_kring *kring)
+{
+	unsigned int seq = READ_ONCE(kring->seq);
+
+	return !(seq & 1) && seq == syslet_ring_seq();
+}
+
 static struct syslet_ring_bucket *syslet_ring_bucket(const union futex_key *key)
 {
 	u32 hash = jhash2((const u32 *)key, offsetof(typeof(*key), both.offset) / 4,
@@ -170,6 +202,7 @@ static struct syslet_kring *syslet_ring_alloc(const union futex_key *key, gfp_t 
 		return NULL;
 	refcount_set(&kring->refs, 1);
 	kring->key = *key;
+	kring->seq = 1;
 	spin_lock_init(&kring->lock);
 	INIT_LIST_HEAD(&kring->waiters);
 	init_waitqueue_head(&kring->room);
@@ -236,15 +269,33 @@ struct syslet_kring *syslet_ring_get(u64 addr)
 {
 	struct syslet_kring *kring;
 	union futex_key key;
+	unsigned int seq;
 	int err;
 
 	if (addr != (uintptr_t)addr)
 		return ERR_PTR(-EINVAL);
+	seq = syslet_ring_seq();
 	err = syslet_ring_key(u64_to_user_ptr(addr), &key);
 	if (err)
 		return ERR_PTR(err);
 	kring = syslet_ring_get_key(&key, GFP_KERNEL_ACCOUNT);
-	return kring ?: ERR_PTR(-ENOMEM);
+	if (!kring)
+		return ERR_PTR(-ENOMEM);
+	syslet_ring_seen(kring, seq);
+	return kring;
+}
+
+/* The ring that the current thread used last, if that is the one at @addr. */
+static struct syslet_kring *syslet_ring_get_last(u64 addr)
+{
+	struct syslet_task *st = current->syslet;
+
+	/* Only the carrier may look, and stays it as long as it does not sleep. */
+	if (!addr || !st || READ_ONCE(st->ctx->carrier) != current ||
+	    READ_ONCE(st->ctx->ring_addr) != addr || !syslet_ring_is_there(st->ctx->ring))
+		return NULL;
+	refcount_inc(&st->ctx->ring->refs);
+	return st->ctx->ring;
 }
 
 /* --- reading what user space says --------------------------------------- */
@@ -416,12 +467,19 @@ static int syslet_ring_try_post(const struct syslet_post *post)
 static int syslet_ring_follow(struct syslet_post *post)
 {
 	struct syslet_kring *old = *post->kring;
+	unsigned int seq = syslet_ring_seq();
 	union futex_key key;
 	int err;
 
+	if (likely(syslet_ring_is_there(old)))
+		return 0;
 	err = syslet_ring_key(post->uring, &key);
-	if (err || likely(futex_match(&old->key, &key)))
+	if (err)
 		return err;
+	if (likely(futex_match(&old->key, &key))) {
+		syslet_ring_seen(old, seq);
+		return 0;
+	}
 
 	*post->kring = syslet_ring_get_key(&key, GFP_KERNEL | __GFP_NOFAIL);
 	atomic_inc(&(*post->kring)->reserved);
@@ -590,7 +648,8 @@ static int __syslet_ring_wait(struct syslet_kring *kring, struct syslet_ring __u
 
 	INIT_LIST_HEAD(&w.node);
 	/* Whoever waits has taken what it will take. */
-	wake_up(&kring->room);
+	if (wq_has_sleeper(&kring->room))
+		wake_up(&kring->room);
 	for (;;) {
 		ret = syslet_ring_queue(kring, uring, &w);
 		if (ret != -EFAULT)
@@ -605,9 +664,11 @@ static int __syslet_ring_wait(struct syslet_kring *kring, struct syslet_ring __u
 static int syslet_ring_wait(struct syslet_ring __user *uring, u32 idx, u32 nr,
 			    ktime_t *expires)
 {
-	struct syslet_kring *kring = syslet_ring_get((uintptr_t)uring);
+	struct syslet_kring *kring = syslet_ring_get_last((uintptr_t)uring);
 	int ret;
 
+	if (!kring)
+		kring = syslet_ring_get((uintptr_t)uring);
 	if (IS_ERR(kring))
 		return PTR_ERR(kring);
 	ret = __syslet_ring_wait(kring, uring, idx, nr, expires);

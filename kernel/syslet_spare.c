@@ -517,10 +517,11 @@ int syslet_prepare_spare(struct syslet_ctx *ctx)
 /**
  * syslet_unpark - a spare has become the carrier
  * @st: the current task
+ * @call: which a runner has now, or NULL
  *
  * Context: Process context.
  */
-void syslet_unpark(struct syslet_task *st)
+void syslet_unpark(struct syslet_task *st, struct syslet_call_state *call)
 {
 	struct syslet_ctx *ctx = st->ctx;
 
@@ -529,6 +530,8 @@ void syslet_unpark(struct syslet_task *st)
 	list_del_init(&st->node);
 	ctx->nr_parked--;
 	ctx->low_parked = min(ctx->low_parked, ctx->nr_parked);
+	if (call)
+		list_add_tail(&call->node, &ctx->running);
 	spin_unlock(&ctx->lock);
 }
 
@@ -730,6 +733,24 @@ static void syslet_ctx_kill(struct syslet_ctx *ctx)
 	}
 }
 
+/*
+ * The task that a thread began with is not counted. If its call outlives the
+ * thread then it is, in place of the carrier, which was.
+ */
+static void syslet_pass_charge(struct syslet_ctx *ctx, struct syslet_task *from)
+{
+	struct syslet_task *st;
+
+	guard(spinlock)(&ctx->lock);
+	list_for_each_entry(st, &ctx->running, call.node) {
+		guard(spinlock_irq)(syslet_siglock(current));
+		if (!st->ucounts) {
+			swap(st->ucounts, from->ucounts);
+			return;
+		}
+	}
+}
+
 /* Before the address space is gone, which the ring is known by. */
 static void syslet_drop_ring(struct syslet_ctx *ctx)
 {
@@ -810,6 +831,7 @@ void __syslet_exit(struct task_struct *tsk, long *code)
 	if (!__syslet_is_helper(tsk)) {
 		syslet_delay(SYSLET_POINT_KILL);
 		WRITE_ONCE(ctx->exit_code, *code);
+		syslet_pass_charge(ctx, st);
 		syslet_ctx_kill(ctx);
 		syslet_drop_ring(ctx);
 		return;

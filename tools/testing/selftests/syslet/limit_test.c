@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 
 #include "cgroup.h"
+#include "fuse.h"
 
 /* Users that nobody else is. */
 #define USER_A		61001
@@ -607,6 +608,57 @@ TEST_F(user, does_not_use_up_what_another_one_may_have)
 	}
 	ASSERT_TRUE(kid_end(&k[1]));
 	ASSERT_TRUE(kid_end(&k[0]));
+}
+
+/* --- calls that outlive their thread ---------------------------------------------------- */
+
+#define HELD_PAGE	5
+
+/* Its call has begun, and is not to be interrupted: its first task stays, not its thread. */
+static void *held_thread(void *arg)
+{
+	struct syslet_ring *ring = ring_alloc(64);
+	static char buf[FUSE_PAGE];
+	struct fuse_file *f = arg;
+
+	return (void *)submit(ring, CALL(__NR_pread64, f->fd, P(buf), sizeof(buf),
+					 HELD_PAGE * FUSE_PAGE), 0);
+}
+
+static long held_call(struct fuse_file *f)
+{
+	pthread_t t;
+	void *ret;
+
+	KID_CHECK(!pthread_create(&t, NULL, held_thread, f) && !pthread_join(t, &ret));
+	return (long)ret;
+}
+
+TEST(call_that_outlives_its_thread_is_counted)
+{
+	struct saved_settings s;
+	struct fuse_file f;
+	struct kid k;
+
+	if (!have_fuse())
+		SKIP(return, "no FUSE (CONFIG_FUSE_FS)");
+	ASSERT_TRUE(settings_save(&s));
+	if (!kid_fork(&k)) {
+		KID_CHECK(limit_max_syslets(0, NULL, TASKS) && fuse_open(&f));
+		f.data->withheld = HELD_PAGE;
+		for (int i = 0; i < TASKS; i++) {
+			KID_CHECK(held_call(&f) == -ESYSLETPENDING);
+			KID_CHECK(i || kid_hear(&f.server));
+		}
+		KID_CHECK(held_call(&f) == -EAGAIN);
+		/* and is told of it no more */
+		f.data->withheld = -1;
+		KID_CHECK(kid_tell(&f.server));
+		UNTIL(held_call(&f) != -EAGAIN);
+		_exit(0);
+	}
+	EXPECT_EQ(0, kid_status(&k));
+	settings_restore(&s);
 }
 
 /* --- who may at all --------------------------------------------------------------------- */

@@ -32,7 +32,7 @@
  *   ... sleeps, wakes, works on ...          cmpxchg(&ctx->offer, token, 0) [B]
  *                                            TID, signals   (siglock)
  *   syslet_disarm()                          all the rest
- *     cmpxchg(&ctx->offer, token, 0) [B]     xchg(&call->adoption, ...) [C]
+ *     cmpxchg(&ctx->offer, token, 0) [B]     cmpxchg(&call->adoption) [C]
  *     failed: C was first                  goes on with the batch, or
  *   syslet_finish()                        returns to user space with
  *     wait for call->adoption [C]          -ESYSLETPENDING
@@ -56,7 +56,8 @@
  *     refused with -EAGAIN, unless it may wait.
  * [C] P does not touch its user side after the hook before it has seen that
  *     the adoption is over, and C does not touch P after saying so. P sleeps
- *     only if it comes first; whoever exchanges second knows of the other.
+ *     only if it comes first, and then waits for the completion; whoever
+ *     exchanges second knows of the other.
  * [D] A thread that exits gives its children to another one of the process:
  *     it links them to a task, then looks whether that is a carrier. C first
  *     becomes the carrier, then looks for children of P. One of them sees the
@@ -220,7 +221,9 @@ static __always_inline int syslet_prepare_call(struct syslet_task *st,
 
 /*
  * What the rseq area of the thread says, if that is known: it is written when
- * the thread returns to user space, and nothing has asked for that since.
+ * the thread returns to user space, and nothing has asked for that since. No
+ * handler that may be armed writes it by itself: ioctl, of which KVM does, may
+ * not.
  */
 static void syslet_save_rseq(struct syslet_call_state *call)
 {
@@ -255,7 +258,8 @@ static void syslet_offer(struct syslet_task *st)
 		 * We are about to schedule(), which clears this: the wake-up
 		 * need not find out whether the spare preempts us.
 		 */
-		set_tsk_need_resched(current);
+		if (likely(!st->call.evict))
+			set_tsk_need_resched(current);
 		wake_up_process(spare->task);
 		syslet_delay(SYSLET_POINT_SLEEP);
 	}
@@ -535,11 +539,17 @@ static void syslet_move_user_pointers(struct task_struct *from)
 	syslet_move_rseq(from);
 }
 
-/* [C] pairs with syslet_is_under_way(); nothing of @call is touched after this. */
+/*
+ * Nothing of @call is touched after this. If it is awaited then that stays: who
+ * was interrupted and looks again has to wait for the completion all the same.
+ */
 static void syslet_adoption_over(struct syslet_call_state *call)
 {
-	if (xchg(&call->adoption, SYSLET_ADOPTION_OVER) == SYSLET_AWAITED)
+	/* [C] pairs with syslet_is_under_way() */
+	if (cmpxchg(&call->adoption, SYSLET_UNDER_WAY, SYSLET_ADOPTION_OVER) == SYSLET_AWAITED) {
+		syslet_delay(SYSLET_POINT_OVER);
 		complete_all(&call->adopted);
+	}
 }
 
 /* Will the runner become a thread in user space, which nobody traces? */
@@ -670,10 +680,10 @@ static bool syslet_is_under_way(struct syslet_call_state *call)
 	/* [C] pairs with syslet_adoption_over() */
 	if (smp_load_acquire(&call->adoption) == SYSLET_ADOPTION_OVER)
 		return false;
-	if (xchg(&call->adoption, SYSLET_AWAITED) != SYSLET_ADOPTION_OVER)
+	if (cmpxchg(&call->adoption, SYSLET_UNDER_WAY, SYSLET_AWAITED) != SYSLET_ADOPTION_OVER)
 		return true;
-	/* Nobody else writes it any more. */
-	WRITE_ONCE(call->adoption, SYSLET_ADOPTION_OVER);
+	/* A cmpxchg() that fails orders nothing. */
+	smp_acquire__after_ctrl_dep();
 	return false;
 }
 

@@ -393,6 +393,7 @@ enum syslet_point {
 	SYSLET_POINT_CHECK,	/* ... and taken it, nothing is moved */
 	SYSLET_POINT_MOVE,	/* the TID has moved, the rest has not */
 	SYSLET_POINT_ADOPTED,	/* all has moved, the runner is not told */
+	SYSLET_POINT_OVER,	/* the adoption is over, who awaits that is asleep */
 	SYSLET_POINT_WITHDRAW,	/* the call is over, the offer stands */
 	SYSLET_POINT_FINISH,	/* handed off, not posted */
 	SYSLET_POINT_POSTED,	/* posted, not parked */

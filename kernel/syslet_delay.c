@@ -28,6 +28,7 @@ static const char * const syslet_point_names[SYSLET_NR_POINTS] = {
 	[SYSLET_POINT_CHECK]	= "check",
 	[SYSLET_POINT_MOVE]	= "move",
 	[SYSLET_POINT_ADOPTED]	= "adopted",
+	[SYSLET_POINT_OVER]	= "over",
 	[SYSLET_POINT_WITHDRAW]	= "withdraw",
 	[SYSLET_POINT_FINISH]	= "finish",
 	[SYSLET_POINT_POSTED]	= "posted",

@@ -290,7 +290,7 @@ static struct syslet_kring *syslet_ring_get_last(u64 addr)
 {
 	struct syslet_task *st = current->syslet;
 
-	/* Only the carrier may look, and stays it as long as it does not sleep. */
+	/* Only the carrier may look, and stays it: this call is never armed. */
 	if (!addr || !st || READ_ONCE(st->ctx->carrier) != current ||
 	    READ_ONCE(st->ctx->ring_addr) != addr || !syslet_ring_is_there(st->ctx->ring))
 		return NULL;

@@ -11,15 +11,12 @@
 #include <asm/desc.h>
 #include <asm/fpu/api.h>
 #include <asm/fpu/sched.h>
-#include <asm/fpu/signal.h>
 #include <asm/fsgsbase.h>
 #include <asm/pkru.h>
 #include <asm/segment.h>
 #include <asm/shstk.h>
 #include <asm/gsseg.h>
 #include <asm/syslet.h>
-
-#include "fpu/context.h"
 
 /* Per-thread modes of the CPU, which a handoff does not carry over. */
 #define SYSLET_TIF_BOUND	(_TIF_NOTSC | _TIF_NOCPUID | _TIF_IO_BITMAP | \
@@ -83,30 +80,10 @@ void arch_syslet_save(struct task_struct *tsk)
 	thread->pkru = read_pkru();
 }
 
-/*
- * The registers of this CPU may still be those that were saved: then they are
- * ours now, and neither copied nor loaded again.
- */
-static bool syslet_keep_fpu(struct fpu *to, struct fpu *from)
-{
-	int cpu = smp_processor_id();
-
-	/* Soft interrupts use the FPU as well. */
-	guard(irqsave)();
-	if (!fpregs_state_valid(from, cpu))
-		return false;
-	fpregs_activate(to);
-	to->last_cpu = cpu;
-	clear_thread_flag(TIF_NEED_FPU_LOAD);
-	return true;
-}
-
 /* The spare has never been in user space, or handed its registers off. */
-static void syslet_adopt_fpu(struct fpu *to, struct fpu *from)
+static void syslet_adopt_fpu(struct fpu *to, const struct fpu *from)
 {
 	WARN_ON_ONCE(!test_thread_flag(TIF_NEED_FPU_LOAD));
-	if (syslet_keep_fpu(to, from))
-		return;
 	memcpy(&to->fpstate->regs, &from->fpstate->regs, to->fpstate->size);
 	to->last_cpu = -1;
 }

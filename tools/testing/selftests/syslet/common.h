@@ -242,19 +242,22 @@ static inline bool is_refused(struct syslet_ring *ring)
 struct threads_job {
 	const char *(*fn)(struct syslet_ring *ring);
 	struct syslet_ring *ring;
+	sigset_t mask;
 };
 
 static inline void *threads_main(void *arg)
 {
 	struct threads_job *job = arg;
 
+	pthread_sigmask(SIG_SETMASK, &job->mask, NULL);
 	return (void *)job->fn(job->ring);
 }
 
 static inline const char *threads_run(bool thread,
 				      const char *(*fn)(struct syslet_ring *ring))
 {
-	struct threads_job job = { fn, ring_alloc(64) };
+	struct threads_job job = { .fn = fn, .ring = ring_alloc(64) };
+	sigset_t all;
 	pthread_t t;
 	void *ret;
 
@@ -262,10 +265,14 @@ static inline const char *threads_run(bool thread,
 		return "ring_alloc";
 	if (!thread)
 		return fn(job.ring);
+	/* What is sent to the process is for the thread; the main thread would take it. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &job.mask);
 	if (pthread_create(&t, NULL, threads_main, &job))
 		return "pthread_create";
 	if (pthread_join(t, &ret))
 		return "pthread_join";
+	pthread_sigmask(SIG_SETMASK, &job.mask, NULL);
 	return ret;
 }
 

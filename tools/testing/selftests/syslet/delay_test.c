@@ -73,6 +73,48 @@ static const char *signals(struct syslet_ring *ring)
 	return NULL;
 }
 
+/* --- a main thread that goes back to the group leader ----------------------- */
+
+/* A spare that has another priority refuses the adoption: it is to be tried again. */
+static void *disturb_main_thread(void *arg)
+{
+	int n = rounds(200);
+
+	for (int i = 0; i < n; i++) {
+		if (setpriority(PRIO_PROCESS, getpid(), i & 1) ||
+		    tgkill(getpid(), getpid(), SIGRTMIN))
+			return "setpriority, tgkill";
+		sched_yield();
+	}
+	return NULL;
+}
+
+static const char *goes_back(struct syslet_ring *ring)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct blocker b;
+	pthread_t t;
+	void *err;
+	long ret;
+
+	CHECK(!sigaction(SIGRTMIN, &sa, NULL));
+	CHECK(!pthread_create(&t, NULL, disturb_main_thread, NULL));
+	while (pthread_tryjoin_np(t, &err)) {
+		ret = blocker_begin(&b, ring, 0);
+		CHECK(ret == -ESYSLETPENDING || ret == -EAGAIN);
+		if (ret == -ESYSLETPENDING)
+			CHECK(blocker_end(&b, ring) == 1);
+		/* with us in another task, or not */
+		CHECK(!unshare(CLONE_FS));
+		if (ret == -EAGAIN) {
+			close(b.fd[0]);
+			close(b.fd[1]);
+		}
+	}
+	CHECK(!err && !setpriority(PRIO_PROCESS, getpid(), 0));
+	return NULL;
+}
+
 /* --- calls that end while they are handed off ---------------------------- */
 
 static int racing_pipe[2];
@@ -576,6 +618,7 @@ POINT(take);
 POINT(check);
 POINT(move);
 POINT(adopted);
+POINT(over);
 POINT(withdraw);
 POINT(finish);
 POINT(posted);
@@ -604,7 +647,7 @@ TEST_F_TIMEOUT(delay, all_is_as_without_it, 240)
 		const char *name;
 		const char *(*fn)(struct syslet_ring *ring);
 	} storms[] = {
-		{ "signals", signals }, { "ends", ends }, { "killed", killed },
+		{ "signals", signals }, { "goes_back", goes_back }, { "ends", ends }, { "killed", killed },
 		{ "stopped", stopped }, { "traced", traced }, { "interrupted", interrupted },
 		{ "observed", observed },
 		{ "contended", contended }, { "exits", exits }, { "reparented", reparented },

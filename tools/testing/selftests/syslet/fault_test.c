@@ -170,9 +170,12 @@ static void fail_each(struct __test_metadata *_metadata, unsigned int flags, boo
 		}
 		ASSERT_EQ(NULL, job.err) TH_LOG("allocation %u: %s", nth, job.err);
 		if (!job.failed) {
-			/* all have failed once; most made the call be refused */
+			/*
+			 * All have failed once. The context, its ring and a task for the
+			 * spare are needed, at least; stacks may be some that were kept.
+			 */
 			if (!(flags & SYSLET_SYNC_OK))
-				ASSERT_LT(5, refused);
+				ASSERT_LE(3, refused);
 			return;
 		}
 		refused += job.refused;

@@ -612,7 +612,9 @@ TEST_F(user, does_not_use_up_what_another_one_may_have)
 
 /* --- calls that outlive their thread ---------------------------------------------------- */
 
+/* What is read; the first one that is withheld, and the second. */
 #define HELD_PAGE	5
+static atomic_int page;
 
 /* Its call has begun, and is not to be interrupted: its first task stays, not its thread. */
 static void *held_thread(void *arg)
@@ -622,7 +624,7 @@ static void *held_thread(void *arg)
 	struct fuse_file *f = arg;
 
 	return (void *)submit(ring, CALL(__NR_pread64, f->fd, P(buf), sizeof(buf),
-					 HELD_PAGE * FUSE_PAGE), 0);
+					 atomic_load(&page) * FUSE_PAGE), 0);
 }
 
 static long held_call(struct fuse_file *f)
@@ -639,22 +641,32 @@ TEST(call_that_outlives_its_thread_is_counted)
 	struct saved_settings s;
 	struct fuse_file f;
 	struct kid k;
+	long ret;
 
 	if (!have_fuse())
 		SKIP(return, "no FUSE (CONFIG_FUSE_FS)");
 	ASSERT_TRUE(settings_save(&s));
 	if (!kid_fork(&k)) {
 		KID_CHECK(limit_max_syslets(0, NULL, TASKS) && fuse_open(&f));
-		f.data->withheld = HELD_PAGE;
+		page = HELD_PAGE;
+		f.data->withheld = page;
 		for (int i = 0; i < TASKS; i++) {
 			KID_CHECK(held_call(&f) == -ESYSLETPENDING);
 			KID_CHECK(i || kid_hear(&f.server));
 		}
 		KID_CHECK(held_call(&f) == -EAGAIN);
-		/* and is told of it no more */
+		/* when the calls are over, all of them come back */
 		f.data->withheld = -1;
 		KID_CHECK(kid_tell(&f.server));
-		UNTIL(held_call(&f) != -EAGAIN);
+		UNTIL((ret = held_call(&f)) != -EAGAIN);
+		KID_CHECK(ret == FUSE_PAGE || ret == -ESYSLETPENDING);
+		page++;
+		f.data->withheld = page;
+		for (int i = 0; i < TASKS; i++) {
+			UNTIL((ret = held_call(&f)) != -EAGAIN);
+			KID_CHECK(ret == -ESYSLETPENDING);
+		}
+		KID_CHECK(held_call(&f) == -EAGAIN);
 		_exit(0);
 	}
 	EXPECT_EQ(0, kid_status(&k));

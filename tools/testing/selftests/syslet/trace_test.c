@@ -711,4 +711,64 @@ TRACED_TEST(trace, filters_are_suspended_for_the_inner_call)
 	return NULL;
 }
 
+/* --- sent somewhere else ------------------------------------------------------------ */
+
+static struct shared *the_shared;
+
+static void write_calls(struct shared *sh, struct syslet_ring *ring)
+{
+	const struct indirect_registers calls[] = {
+		CALL(__NR_write, data[1], P("x"), 1), CALL(__NR_write, data[1], P("y"), 1),
+	};
+
+	the_shared = sh;
+	THE_CALLS(calls);
+}
+
+/* Where it goes on, with a stack, and nowhere to return to. */
+static void elsewhere(void)
+{
+	the_shared->flag = 1;
+	mark();
+	_exit(WEXITSTATUS(TRACEE_STATUS));
+}
+
+/* As a debugger that calls a function of the program. */
+static int send_elsewhere(struct tracee *t, const struct seen *s, void *arg)
+{
+	struct user_regs_struct regs = s->regs;
+
+	if (is_exit(s) && is_outer(s->nr)) {
+		regs.rip = P(elsewhere);
+		regs.rsp = ((regs.rsp - 256) & ~15ul) - 8;
+		regs.orig_rax = -1;
+		*(bool *)arg = !ptrace(PTRACE_SETREGS, t->tid, 0, &regs);
+	}
+	return signal_of(s);
+}
+
+/* The outer call is over for the tracer: no inner one is made behind its back. */
+TRACED_TEST(trace, thread_that_is_sent_elsewhere_makes_no_inner_call)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	static struct seen_log log;
+	struct tracee t;
+	bool sent;
+
+	CHECK(!pipe(data));
+	pfd.fd = data[0];
+	for (the_way = INDIRECTLY; the_way < WAYS; the_way++) {
+		sent = false;
+		CHECK(tracee_begin(&t, write_calls, thread, how, 0));
+		if (!tracee_record(&t, &log, send_elsewhere, &sent) || log.nr != 2) {
+			log_print(&log);
+			return way_names[the_way];
+		}
+		CHECK(sent && t.sh->flag == 1 && !poll(&pfd, 1, 0));
+		CHECK(tracee_end(&t));
+	}
+	pipe_close(data);
+	return NULL;
+}
+
 TEST_HARNESS_MAIN

@@ -4,6 +4,7 @@
  * /proc/PID/syslets, and syscall, comm, stat, status, wchan, stack of each task.
  */
 #include "batch.h"
+#include "raw.h"
 #include "threads.h"
 
 THREADS_FIXTURE(proc)
@@ -504,6 +505,76 @@ TEST_F_TIMEOUT(proc, syslets_are_consistent_in_a_storm_of_handoffs, 120)
 	}
 	for (int i = 0; i < threads; i++)
 		ASSERT_LT(1, handoffs[i]);
+	ASSERT_EQ(0, kill(k.pid, SIGKILL));
+	ASSERT_EQ(SIGKILL, kid_status(&k));
+}
+
+/* --- of runners that become threads -------------------------------------------------------- */
+
+#define FRAMES		16
+
+static char frame_stacks[FRAMES][4096] __attribute__((aligned(16)));
+/* Threads that were there; shared. */
+static atomic_uint *framed;
+
+static void __attribute__((noreturn)) framed_main(void)
+{
+	(*framed)++;
+	for (;;)
+		raw(__NR_exit, 0, 0, 0, 0);
+}
+
+static void frames_main(struct syslet_ring *ring)
+{
+	struct syslet_completion comp = {};
+	struct blocker b;
+
+	KID_CHECK(!pipe(b.fd));
+	for (unsigned int i = 0; ; i++) {
+		KID_CHECK(submit_args(CALL(__NR_read, b.fd[0], P(&b.c), 1), (struct syslet_args){
+			.completion_ring_ptr = P(ring), .caller_data = i,
+			.frame.ip = P(framed_main),
+			.frame.sp = P(frame_stacks + i % FRAMES + 1) - 8 }) == -ESYSLETPENDING);
+		KID_CHECK(write(b.fd[1], "x", 1) == 1);
+		KID_CHECK(!ring_reap(ring, &comp) && comp.caller_data == i);
+		UNTIL(*framed > i);
+	}
+}
+
+static void read_all_names(pid_t pid)
+{
+	char name[64], comm[64];
+	struct dirent *d;
+	DIR *dir;
+
+	snprintf(name, sizeof(name), "/proc/%d/task", pid);
+	dir = opendir(name);
+	while (dir && (d = readdir(dir))) {
+		if (!atoi(d->d_name))
+			continue;
+		snprintf(name, sizeof(name), "/proc/%d/task/%d/comm", pid, atoi(d->d_name));
+		read_text(name, comm, sizeof(comm));
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* A name is made while its task is leaving one thread's context for one of its own. */
+TEST_F_TIMEOUT(proc, names_are_read_while_runners_become_threads, 120)
+{
+	unsigned int n = rounds(2000);
+	struct kid k;
+
+	framed = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, framed);
+	if (!kid_fork(&k)) {
+		/* if the test fails */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		frames_main(ring_alloc(16));
+	}
+	/* that they go on is the test */
+	while (*framed < n)
+		read_all_names(k.pid);
 	ASSERT_EQ(0, kill(k.pid, SIGKILL));
 	ASSERT_EQ(SIGKILL, kid_status(&k));
 }

@@ -105,6 +105,14 @@ def profile(rows):
     return bars(turned, "A pipe read that blocks: the dearest functions", "n", "instructions")
 
 
+def flood(rows):
+    """What others feel: how long they take, for each number of CPUs."""
+    turned = [{"case": "on %s%s" % (r["case"].split(", ")[1], r["metric"][len("fork, exit, wait"):]),
+               "peer": r["peer"], "metric": "n", "value": r["value"]}
+              for r in rows if r["metric"].startswith("fork, exit, wait")]
+    return bars(turned, "fork, exit, wait of a program while four flood", "n", "us", log=True)
+
+
 def fio(rows):
     return bars(rows, "fio: I/O operations in a second, queue depth 32", "IOPS", "IOPS",
                 lambda case: "depth 32" in case, log=True)
@@ -119,6 +127,7 @@ FAMILIES = {
                                "in flight", first_number(", 2 CPUs"), logy=False),
     "scale": lambda rows: lines(rows, "One more blocked call", "one more", "instructions",
                                 "outstanding", first_number("outstanding")),
+    "flood": flood,
     "walk": lambda rows: bars(rows, "Walk of a tree", "whole tree", "times plain calls",
                               base="plain", log=True),
     "compare": lambda rows: bars(rows, "One job, written in five ways", "all files",

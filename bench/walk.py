@@ -27,6 +27,7 @@ def main():
     for r in rows:
         for metric, value, unit in (("whole tree", r["ns"] / 1e6, "ms"),
                                     ("one entry", r["ns"] / r["entries"], "ns"),
+                                    ("CPU busy", r["busy_ns"] / 1e6, "ms"),
                                     ("went on without the program", r["blocked"], "calls")):
             print(json.dumps({"family": "walk", "case": case(r) + ", 1 CPU",
                               "peer": PEERS[r["backend"]], "metric": metric, "value": value,

@@ -21,13 +21,6 @@ file=/mnt/data
 # the file is in the cache
 hot=
 
-# Nanoseconds that the CPU was busy since the boot.
-busy()
-{
-	awk '/^now at/ { busy += $3 } /_sleeptime/ { busy -= $(NF - 1) }
-		END { printf "%.0f\n", busy }' /proc/timer_list
-}
-
 # get KEY: of the last run
 get()
 {

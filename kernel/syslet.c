@@ -105,6 +105,7 @@
 #include <linux/resume_user_mode.h>
 #include <linux/rseq.h>
 #include <linux/seccomp.h>
+#include <linux/sem.h>
 #include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -331,6 +332,22 @@ int syslet_refuse_block(void)
 	return syslet_stay();
 }
 
+/**
+ * syslet_refuse_offered - the current call must not have left its task
+ *
+ * For handlers that give the task something for good, which the thread takes
+ * along if it leaves later.
+ *
+ * Context: Process context.
+ * Return: 0 if the call is where its thread is; -EAGAIN, and it has to fail.
+ */
+int syslet_refuse_offered(void)
+{
+	struct syslet_task *st = current->syslet;
+
+	return st && st->call.offered ? syslet_refuse_block() : 0;
+}
+
 /* --- hand off: the spare adopts the user side ------------------------ */
 
 /* The mask of a runner. */
@@ -500,6 +517,8 @@ static void syslet_move_attributes(struct task_struct *from)
 	to->loginuid = from->loginuid;
 	to->sessionid = from->sessionid;
 #endif
+	/* Not before: having one is seen, by kcmp(2). */
+	share_semundo(to, from);
 	security_task_handoff(to, from);
 }
 
@@ -595,15 +614,23 @@ static bool __syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 
 static bool syslet_take_over(struct syslet_ctx *ctx, struct task_struct *from)
 {
-	if (likely(!READ_ONCE(from->ptrace))) {
-		guard(spinlock_irq)(syslet_siglock(from));
-		if (likely(!from->ptrace))
-			return __syslet_take_over(ctx, from);
-	}
+	bool traced, ok = false;
+
+	spin_lock_irq(syslet_siglock(from));
+	traced = from->ptrace;
+	if (likely(!traced))
+		ok = __syslet_take_over(ctx, from);
+	spin_unlock_irq(syslet_siglock(from));
+	if (likely(!traced))
+		return ok;
+
 	/* It is in the list of its tracer. */
-	guard(write_lock_irq)(&tasklist_lock);
-	guard(spinlock)(syslet_siglock(from));
-	return __syslet_take_over(ctx, from);
+	write_lock_irq(&tasklist_lock);
+	spin_lock(syslet_siglock(from));
+	ok = __syslet_take_over(ctx, from);
+	spin_unlock(syslet_siglock(from));
+	write_unlock_irq(&tasklist_lock);
+	return ok;
 }
 
 /**

@@ -148,6 +148,7 @@ static int syslet_ring_key(struct syslet_ring __user *uring, union futex_key *ke
 static unsigned int syslet_ring_seq(void)
 {
 #ifdef CONFIG_PER_VMA_LOCK
+	/* Pairs with mm_lock_seqcount_begin() and _end(). */
 	return smp_load_acquire(&current->mm->mm_lock_seq.sequence);
 #else
 	return 1;

@@ -252,10 +252,12 @@ static bool syslet_same_io(struct task_struct *a, struct task_struct *b)
 #endif
 }
 
-static bool syslet_same_undo(struct task_struct *a, struct task_struct *b)
+/* A handoff shares it with a spare that has none. */
+static bool syslet_same_undo(struct task_struct *spare, struct task_struct *tsk)
 {
 #ifdef CONFIG_SYSVIPC
-	return a->sysvsem.undo_list == b->sysvsem.undo_list;
+	return !spare->sysvsem.undo_list ||
+	       spare->sysvsem.undo_list == tsk->sysvsem.undo_list;
 #else
 	return true;
 #endif
@@ -382,7 +384,7 @@ static bool syslet_clone_spare(struct syslet_ctx *ctx)
 	struct kernel_clone_args args = {
 		.flags		= CLONE_VM | CLONE_FS | CLONE_FILES |
 				  CLONE_SIGHAND | CLONE_THREAD |
-				  CLONE_SYSVSEM | CLONE_IO | CLONE_UNTRACED,
+				  CLONE_IO | CLONE_UNTRACED,
 		.fn		= syslet_spare_main,
 		.user_worker	= 1,
 	};
@@ -741,14 +743,17 @@ static void syslet_pass_charge(struct syslet_ctx *ctx, struct syslet_task *from)
 {
 	struct syslet_task *st;
 
-	guard(spinlock)(&ctx->lock);
+	spin_lock(&ctx->lock);
 	list_for_each_entry(st, &ctx->running, call.node) {
-		guard(spinlock_irq)(syslet_siglock(current));
-		if (!st->ucounts) {
-			swap(st->ucounts, from->ucounts);
-			return;
-		}
+		/* Nobody else changes that of a task with a call. */
+		if (st->ucounts)
+			continue;
+		spin_lock_irq(syslet_siglock(current));
+		swap(st->ucounts, from->ucounts);
+		spin_unlock_irq(syslet_siglock(current));
+		break;
 	}
+	spin_unlock(&ctx->lock);
 }
 
 /* Before the address space is gone, which the ring is known by. */

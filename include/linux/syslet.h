@@ -73,6 +73,7 @@ void syslet_read_io(struct task_struct *tsk, struct task_io_accounting *io);
 bool __syslet_usage_changed(struct task_struct *tsk, unsigned int seq);
 void __syslet_pass_tracer(struct task_struct *tsk);
 int syslet_refuse_block(void);
+int syslet_refuse_offered(void);
 int syslet_stay(void);
 int __syslet_alone(void);
 void __syslet_keep_result(void);
@@ -417,6 +418,11 @@ static inline int syslet_stay(void)
 }
 
 static inline int syslet_refuse_block(void)
+{
+	return 0;
+}
+
+static inline int syslet_refuse_offered(void)
 {
 	return 0;
 }

@@ -344,7 +344,8 @@ static bool have_undo(void)
 }
 
 /* A child has none; threads that the C library makes have one. */
-THREADS_TEST_IF(filelock, undo_list_is_as_without_syslets, have_undo(), "no kcmp(2), or System V IPC")
+THREADS_TEST_IF(filelock, undo_list_is_as_without_syslets, have_undo(),
+		"no kcmp(2), or System V IPC")
 {
 	struct sembuf give = sem_step(1, SEM_UNDO);
 	int had_none, id;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A program cannot tell that a handoff happened: what a thread is. */
+#include <sys/rseq.h>
+
 #include "common.h"
 
 THREADS_FIXTURE(identity)
@@ -425,6 +427,31 @@ THREADS_TEST(identity, rseq_follows_the_thread)
 		CHECK(sched_getcpu() == i);
 	}
 	CHECK(!sched_setaffinity(0, sizeof(all), &all));
+	return NULL;
+}
+
+/* What it says is read when the thread comes back, before anything else sets it right. */
+THREADS_TEST(identity, rseq_says_the_cpu_behind_each_handoff)
+{
+	unsigned int before, says, after;
+	struct rseq *rseq;
+	int n = rounds(400);
+
+	if (!__rseq_size)
+		return NULL;
+	rseq = (struct rseq *)((char *)__builtin_thread_pointer() + __rseq_offset);
+	for (int i = 0; i < n; i++) {
+		struct blocker b;
+
+		CHECK(blocker_begin(&b, ring, i) == -ESYSLETPENDING);
+		do {
+			says = *(volatile __u32 *)&rseq->cpu_id;
+			CHECK(!syscall(__NR_getcpu, &before, NULL, NULL));
+			CHECK(!syscall(__NR_getcpu, &after, NULL, NULL));
+		} while (before != after || *(volatile __u32 *)&rseq->cpu_id != says);
+		CHECK(says == before);
+		CHECK(blocker_end(&b, ring) == 1);
+	}
 	return NULL;
 }
 

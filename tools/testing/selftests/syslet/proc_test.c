@@ -310,6 +310,7 @@ THREADS_TEST(proc, runner_tells_its_call)
 	char name[32], want[64];
 	struct blocker b;
 	struct syslets s;
+	struct kid k;
 	pid_t runner;
 
 	CHECK(!prctl(PR_SET_NAME, "prog-with-name") && !force_handoff(ring));
@@ -323,6 +324,14 @@ THREADS_TEST(proc, runner_tells_its_call)
 	CHECK(sleeps_in(getpid(), runner, "pipe_read"));
 	/* and the thread has its own */
 	CHECK(has_name(getpid(), gettid(), name));
+	/* which call that is, is not for everybody */
+	snprintf(want, sizeof(want), "%s/call", name);
+	if (!kid_fork(&k)) {
+		KID_CHECK(!setresuid(NOBODY, NOBODY, NOBODY));
+		KID_CHECK(has_name(getppid(), runner, want));
+		_exit(0);
+	}
+	CHECK(!kid_status(&k));
 	CHECK(blocker_end(&b, ring) == 1);
 	return NULL;
 }

@@ -35,6 +35,9 @@ static void syslet_swap_prev_cputime(struct prev_cputime *a, struct prev_cputime
 #endif
 }
 
+/* Of a task that may be running, and counting. Each counter is one word. */
+#define syslet_counter(counter)	data_race(counter)
+
 /* Exchange what is shown of one counter, which is @f in @from and @t in @to. */
 static __always_inline void syslet_pass_counter(struct syslet_task *from,
 						struct syslet_task *to,
@@ -62,37 +65,36 @@ void syslet_pass_usage(struct syslet_task *from, struct syslet_task *to, u64 run
 	struct task_struct *f = from->task, *t = to->task;
 	u64 f_utime, f_stime, t_utime, t_stime;
 
-	/* @from may be running, and counting. Each counter is one word. */
 	task_cputime(f, &f_utime, &f_stime);
 	task_cputime(t, &t_utime, &t_stime);
 
 	syslet_pass_counter(from, to, SYSLET_RUNTIME, runtime, t->se.sum_exec_runtime);
 	syslet_pass_counter(from, to, SYSLET_UTIME, f_utime, t_utime);
 	syslet_pass_counter(from, to, SYSLET_STIME, f_stime, t_stime);
-	syslet_pass_counter(from, to, SYSLET_GTIME, data_race(f->gtime), t->gtime);
-	syslet_pass_counter(from, to, SYSLET_MIN_FLT, data_race(f->min_flt), t->min_flt);
-	syslet_pass_counter(from, to, SYSLET_MAJ_FLT, data_race(f->maj_flt), t->maj_flt);
-	syslet_pass_counter(from, to, SYSLET_NVCSW, data_race(f->nvcsw), t->nvcsw);
-	syslet_pass_counter(from, to, SYSLET_NIVCSW, data_race(f->nivcsw), t->nivcsw);
+	syslet_pass_counter(from, to, SYSLET_GTIME, syslet_counter(f->gtime), t->gtime);
+	syslet_pass_counter(from, to, SYSLET_MIN_FLT, syslet_counter(f->min_flt), t->min_flt);
+	syslet_pass_counter(from, to, SYSLET_MAJ_FLT, syslet_counter(f->maj_flt), t->maj_flt);
+	syslet_pass_counter(from, to, SYSLET_NVCSW, syslet_counter(f->nvcsw), t->nvcsw);
+	syslet_pass_counter(from, to, SYSLET_NIVCSW, syslet_counter(f->nivcsw), t->nivcsw);
 #ifdef CONFIG_SCHED_INFO
 	syslet_pass_counter(from, to, SYSLET_RUN_DELAY,
-			    data_race(f->sched_info.run_delay), t->sched_info.run_delay);
+			    syslet_counter(f->sched_info.run_delay), t->sched_info.run_delay);
 	syslet_pass_counter(from, to, SYSLET_PCOUNT,
-			    data_race(f->sched_info.pcount), t->sched_info.pcount);
+			    syslet_counter(f->sched_info.pcount), t->sched_info.pcount);
 #endif
 #ifdef CONFIG_TASK_XACCT
-	syslet_pass_counter(from, to, SYSLET_RCHAR, data_race(f->ioac.rchar), t->ioac.rchar);
-	syslet_pass_counter(from, to, SYSLET_WCHAR, data_race(f->ioac.wchar), t->ioac.wchar);
-	syslet_pass_counter(from, to, SYSLET_SYSCR, data_race(f->ioac.syscr), t->ioac.syscr);
-	syslet_pass_counter(from, to, SYSLET_SYSCW, data_race(f->ioac.syscw), t->ioac.syscw);
+	syslet_pass_counter(from, to, SYSLET_RCHAR, syslet_counter(f->ioac.rchar), t->ioac.rchar);
+	syslet_pass_counter(from, to, SYSLET_WCHAR, syslet_counter(f->ioac.wchar), t->ioac.wchar);
+	syslet_pass_counter(from, to, SYSLET_SYSCR, syslet_counter(f->ioac.syscr), t->ioac.syscr);
+	syslet_pass_counter(from, to, SYSLET_SYSCW, syslet_counter(f->ioac.syscw), t->ioac.syscw);
 #endif
 #ifdef CONFIG_TASK_IO_ACCOUNTING
 	syslet_pass_counter(from, to, SYSLET_READ_BYTES,
-			    data_race(f->ioac.read_bytes), t->ioac.read_bytes);
+			    syslet_counter(f->ioac.read_bytes), t->ioac.read_bytes);
 	syslet_pass_counter(from, to, SYSLET_WRITE_BYTES,
-			    data_race(f->ioac.write_bytes), t->ioac.write_bytes);
+			    syslet_counter(f->ioac.write_bytes), t->ioac.write_bytes);
 	syslet_pass_counter(from, to, SYSLET_CANCELLED_BYTES,
-			    data_race(f->ioac.cancelled_write_bytes),
+			    syslet_counter(f->ioac.cancelled_write_bytes),
 			    t->ioac.cancelled_write_bytes);
 #endif
 	syslet_swap_prev_cputime(&f->prev_cputime, &t->prev_cputime);

@@ -400,7 +400,8 @@ static bool syslet_clone_spare(struct syslet_ctx *ctx)
 	/* A clone clears it, which execve() is to find: see setuid(2). */
 	exceeded = current->flags & PF_NPROC_EXCEEDED;
 	tsk = create_syslet_spare(&args);
-	current->flags |= exceeded;
+	if (unlikely(exceeded))
+		current->flags |= exceeded;
 	if (IS_ERR(tsk)) {
 		/* That is no limit: it is taken first. */
 		if (!signal_pending(current))
@@ -796,7 +797,8 @@ static long syslet_exit_code(struct syslet_ctx *ctx)
 	long code;
 
 	spin_lock_irq(syslet_siglock(current));
-	code = ctx->exit_code;
+	/* Set by the carrier, which may be exiting at the same time. */
+	code = READ_ONCE(ctx->exit_code);
 	if (code < 0)
 		code = signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : 0;
 	spin_unlock_irq(syslet_siglock(current));

@@ -55,9 +55,9 @@
  *     was moved. P keeps its user side; its sleep is interrupted and the call
  *     refused with -EAGAIN, unless it may wait.
  * [C] P does not touch its user side after the hook before it has seen that
- *     the adoption is over, and C does not touch P after saying so. P sleeps
- *     only if it comes first, and then waits for the completion; whoever
- *     exchanges second knows of the other.
+ *     the adoption is over, and C does not touch P after saying so; but to
+ *     wake it up. P sleeps only if it comes first, and then until it is woken
+ *     up, however often it looks; whoever exchanges second knows of the other.
  * [D] A thread that exits gives its children to another one of the process:
  *     it links them to a task, then looks whether that is a carrier. C first
  *     becomes the carrier, then looks for children of P. One of them sees the
@@ -560,7 +560,7 @@ static void syslet_move_user_pointers(struct task_struct *from)
 
 /*
  * Nothing of @call is touched after this. If it is awaited then that stays: who
- * was interrupted and looks again has to wait for the completion all the same.
+ * was interrupted and looks again has to wait for the wake-up all the same.
  */
 static void syslet_adoption_over(struct syslet_call_state *call)
 {

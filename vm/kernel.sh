@@ -135,7 +135,10 @@ compile()
 need_packages
 mkdir -p "$build"
 exec 9>"$build/kernel.lock"
-flock 9
+flock -n 9 || {
+	say "waiting for another build of a kernel here"
+	flock 9
+}
 unpack
 apply_patches
 lay_overlay

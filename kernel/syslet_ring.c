@@ -163,14 +163,13 @@ static void syslet_ring_seen(struct syslet_kring *kring, unsigned int seq)
 }
 
 /*
- * Is the ring still where it was? For one that was found in this address space.
+ * Is the ring still where it was, @seq being that of now? For one that was found
+ * in this address space.
  * Whoever changes mappings meanwhile cannot tell what comes first, in any case.
  */
-static bool syslet_ring_is_there(const struct syslet_kring *kring)
+static bool syslet_ring_is_there(const struct syslet_kring *kring, unsigned int seq)
 {
-	unsigned int seq = READ_ONCE(kring->seq);
-
-	return !(seq & 1) && seq == syslet_ring_seq();
+	return !(seq & 1) && seq == READ_ONCE(kring->seq);
 }
 
 static struct syslet_ring_bucket *syslet_ring_bucket(const union futex_key *key)
@@ -293,7 +292,8 @@ static struct syslet_kring *syslet_ring_get_last(u64 addr)
 
 	/* Only the carrier may look, and stays it: this call is never armed. */
 	if (!addr || !st || READ_ONCE(st->ctx->carrier) != current ||
-	    READ_ONCE(st->ctx->ring_addr) != addr || !syslet_ring_is_there(st->ctx->ring))
+	    READ_ONCE(st->ctx->ring_addr) != addr ||
+	    !syslet_ring_is_there(st->ctx->ring, syslet_ring_seq()))
 		return NULL;
 	refcount_inc(&st->ctx->ring->refs);
 	return st->ctx->ring;
@@ -472,7 +472,7 @@ static int syslet_ring_follow(struct syslet_post *post)
 	union futex_key key;
 	int err;
 
-	if (likely(syslet_ring_is_there(old)))
+	if (likely(syslet_ring_is_there(old, seq)))
 		return 0;
 	err = syslet_ring_key(post->uring, &key);
 	if (err)

@@ -106,10 +106,8 @@ static const char *goes_back(struct syslet_ring *ring)
 			CHECK(blocker_end(&b, ring) == 1);
 		/* with us in another task, or not */
 		CHECK(!unshare(CLONE_FS));
-		if (ret == -EAGAIN) {
-			close(b.fd[0]);
-			close(b.fd[1]);
-		}
+		if (ret == -EAGAIN)
+			pipe_close(b.fd);
 	}
 	CHECK(!err && !setpriority(PRIO_PROCESS, getpid(), 0));
 	return NULL;
@@ -376,10 +374,8 @@ static void *pi_main(void *arg)
 			return "unlock";
 		if (ret == -ESYSLETPENDING && blocker_end(&b, ring) != 1)
 			return "end";
-		if (ret == -EAGAIN) {
-			close(b.fd[0]);
-			close(b.fd[1]);
-		}
+		if (ret == -EAGAIN)
+			pipe_close(b.fd);
 	}
 	return NULL;
 }
@@ -433,10 +429,8 @@ static const char *exits(struct syslet_ring *ring)
 			seen |= 1 << comp.caller_data;
 		}
 		CHECK(seen == 15 && !ring_count(ring));
-		for (j = 0; j < 4; j++) {
-			close(left[j].fd[0]);
-			close(left[j].fd[1]);
-		}
+		for (j = 0; j < 4; j++)
+			pipe_close(left[j].fd);
 	}
 	return NULL;
 }

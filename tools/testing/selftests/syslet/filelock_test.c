@@ -332,15 +332,15 @@ TEST_F(filelock, semaphores_are_undone_once_and_at_process_exit)
 
 #define KCMP_SYSVSEM	6
 
-/* 0: the same, or none in either. */
-static long same_undo(pid_t a, pid_t b)
+/* Or none in either. */
+static bool same_undo(pid_t a, pid_t b)
 {
-	return syscall(__NR_kcmp, a, b, KCMP_SYSVSEM, 0, 0);
+	return !syscall(__NR_kcmp, a, b, KCMP_SYSVSEM, 0, 0);
 }
 
 static bool have_undo(void)
 {
-	return have_sysvipc() && !same_undo(getpid(), getpid());
+	return have_sysvipc() && same_undo(getpid(), getpid());
 }
 
 /* A child has none; threads that the C library makes have one. */
@@ -348,21 +348,22 @@ THREADS_TEST_IF(filelock, undo_list_is_as_without_syslets, have_undo(),
 		"no kcmp(2), or System V IPC")
 {
 	struct sembuf give = sem_step(1, SEM_UNDO);
-	int had_none, id;
+	bool had_none;
 	struct kid k;
+	int id;
 
 	if (!kid_fork(&k))
 		kid_live(&k);
-	had_none = !same_undo(getpid(), k.pid);
+	had_none = same_undo(getpid(), k.pid);
 	CHECK(!force_handoff(ring));
-	CHECK(had_none == !same_undo(getpid(), k.pid));
+	CHECK(had_none == same_undo(getpid(), k.pid));
 
 	/* from now on there is one, wherever the thread is */
 	id = semget(IPC_PRIVATE, 1, 0600);
 	CHECK(!submit(ring, CALL(__NR_semop, id, P(&give), 1), 0));
-	CHECK(same_undo(gettid(), k.pid) && !same_undo(gettid(), gettid()));
+	CHECK(!same_undo(gettid(), k.pid) && same_undo(gettid(), gettid()));
 	CHECK(!force_handoff(ring));
-	CHECK(same_undo(gettid(), k.pid));
+	CHECK(!same_undo(gettid(), k.pid));
 	CHECK(!semctl(id, 0, IPC_RMID));
 	CHECK(kid_end(&k));
 	return NULL;

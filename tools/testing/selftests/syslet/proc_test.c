@@ -559,12 +559,9 @@ static void read_all_names(pid_t pid)
 
 	snprintf(name, sizeof(name), "/proc/%d/task", pid);
 	dir = opendir(name);
-	while (dir && (d = readdir(dir))) {
-		if (!atoi(d->d_name))
-			continue;
-		snprintf(name, sizeof(name), "/proc/%d/task/%d/comm", pid, atoi(d->d_name));
-		read_text(name, comm, sizeof(comm));
-	}
+	while (dir && (d = readdir(dir)))
+		if (atoi(d->d_name))
+			task_text(pid, atoi(d->d_name), "comm", comm, sizeof(comm));
 	if (dir)
 		closedir(dir);
 }
